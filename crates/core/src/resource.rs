@@ -52,6 +52,9 @@ pub enum Detail {
         size: u64,
         /// The instances that have it attached.
         attached_to: Vec<ResourceRef>,
+        /// Changes whenever its bytes may have changed (for a file: inode, size and change time);
+        /// none where the provider cannot tell. Opaque; compare for equality only.
+        content_stamp: Option<String>,
     },
 }
 

@@ -3,12 +3,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{ResourceRef, Result};
 
-/// Ranged access to the bytes of volumes and snapshots.
+/// Ranged access to the bytes of volumes, snapshots and images; only volumes are written.
 ///
 /// Offsets and lengths are in bytes. What lies outside every extent reads as zeros.
 #[async_trait]
 pub trait VolumeBytes: Send + Sync {
-    /// Bytes of the volume or snapshot.
+    /// Bytes of the volume, snapshot or image, as a disk.
     async fn size(&self, of: &ResourceRef) -> Result<u64>;
 
     /// The first extents with data at or after `from`, in order, without overlap; empty when
@@ -19,7 +19,7 @@ pub trait VolumeBytes: Send + Sync {
     /// Reads `length` bytes from `offset`, fewer only at the end.
     async fn read(&self, of: &ResourceRef, offset: u64, length: usize) -> Result<Bytes>;
 
-    /// Writes into a volume that nothing else uses. Snapshots are refused.
+    /// Writes into a volume that nothing else uses. Anything but a volume is refused.
     async fn write(&self, to: &ResourceRef, offset: u64, bytes: Bytes) -> Result<()>;
 
     /// Returns once all that was written to the volume would survive a power loss.

@@ -46,7 +46,7 @@ pub enum Operation {
         labels: Labels,
         /// Its size in bytes; at least that of what it is made from.
         size: u64,
-        /// The snapshot whose bytes it starts with; empty otherwise.
+        /// The snapshot or image whose bytes it starts with; zeros otherwise.
         from: Option<ResourceRef>,
     },
     /// Delete an image. One that is gone is a success.

@@ -41,6 +41,9 @@ pub struct TakenPart {
     pub size: u64,
     /// Whether it shares fate with the volume.
     pub copy: CopyKind,
+    /// The volume's content stamp when it was taken, where the provider has such: while it
+    /// stands, the volume's bytes must equal the snapshot's.
+    pub content_stamp: Option<String>,
 }
 
 impl Output {
