@@ -37,6 +37,8 @@ mod conflict;
 mod entry;
 mod key;
 mod memory;
+#[cfg(feature = "redb")]
+mod redb;
 mod scan;
 mod state;
 
@@ -45,5 +47,7 @@ pub use crate::conflict::{Conflict, Refusal};
 pub use crate::entry::{Committed, Entry, Revision};
 pub use crate::key::{MAX_KEY_BYTES, prefix_end};
 pub use crate::memory::Memory;
+#[cfg(feature = "redb")]
+pub use crate::redb::Redb;
 pub use crate::scan::Scan;
 pub use crate::state::{State, StateExt};

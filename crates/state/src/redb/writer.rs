@@ -1,0 +1,101 @@
+use std::collections::BTreeMap;
+
+use stillpoint_core::{Error, Result};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::batch::Operation;
+use crate::entry::{Committed, Revision};
+use crate::redb::database::Shared;
+use crate::redb::error;
+use crate::redb::table::{self, Applied};
+
+/// Most batches that one durable commit carries.
+const GROUP: usize = 128;
+
+/// A batch, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) operations: BTreeMap<String, Operation>,
+    pub(super) reply: oneshot::Sender<Result<Committed>>,
+}
+
+/// Commits what comes, until no more can come.
+///
+/// Whatever waits is committed together: while one group goes to the disk, the next gathers.
+pub(super) fn run(shared: &Shared, mut queue: mpsc::Receiver<Job>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP
+            && let Ok(next) = queue.try_recv()
+        {
+            group.push(next);
+        }
+        commit(shared, group);
+    }
+}
+
+/// Nobody is answered before the whole group is durable: a refusal may rest on a batch before it
+/// in the group.
+fn commit(shared: &Shared, group: Vec<Job>) {
+    let (batches, replies): (Vec<_>, Vec<_>) = group
+        .into_iter()
+        .map(|job| (job.operations, job.reply))
+        .unzip();
+    let outcomes = match try_commit(shared, batches) {
+        Ok(outcomes) => outcomes,
+        Err(failure) => replies.iter().map(|_| Err(failure.clone())).collect(),
+    };
+    for (reply, outcome) in replies.into_iter().zip(outcomes) {
+        // Who no longer waits does not need the answer.
+        let _ = reply.send(outcome.map(|Applied { revision, .. }| Committed { revision }));
+    }
+}
+
+fn try_commit(
+    shared: &Shared,
+    batches: Vec<BTreeMap<String, Operation>>,
+) -> Result<Vec<Result<Applied>>> {
+    let opened = shared.opened_again()?;
+    let failed = |source: redb::Error| error::redb("write", shared.path(), source);
+    let before = match table::revision(&opened.database) {
+        Ok(revision) => revision,
+        Err(source) => return Err(shared.fail(opened, Revision::ZERO, failed(source))),
+    };
+    let written = write(&opened.database, before, batches).map_err(failed);
+    let mut outcomes = match written {
+        Ok(outcomes) => outcomes,
+        Err(failure) => return Err(shared.fail(opened, before, failure)),
+    };
+    for applied in outcomes.iter_mut().flatten() {
+        if !applied.keys.is_empty() {
+            shared
+                .changes()
+                .publish(applied.revision, std::mem::take(&mut applied.keys));
+        }
+    }
+    Ok(outcomes)
+}
+
+fn write(
+    database: &redb::Database,
+    before: Revision,
+    batches: Vec<BTreeMap<String, Operation>>,
+) -> Result<Vec<Result<Applied>>, redb::Error> {
+    let transaction = database.begin_write()?;
+    let mut last = before;
+    let mut outcomes = Vec::with_capacity(batches.len());
+    for operations in batches {
+        let outcome: Result<Applied, Error> = table::apply(&transaction, last, operations)?;
+        if let Ok(applied) = &outcome {
+            last = applied.revision;
+        }
+        outcomes.push(outcome);
+    }
+    if last == before {
+        transaction.abort()?;
+    } else {
+        table::store_revision(&transaction, last)?;
+        transaction.commit()?;
+    }
+    Ok(outcomes)
+}
