@@ -171,7 +171,7 @@ impl<A, O> Machine<A, O> {
     }
 
     /// What a person reads: the plan as a tree, with the state of each step and bracket.
-    pub fn tree(&self) -> Tree<'_, A> {
+    pub fn tree(&self) -> Tree {
         Tree::of_machine(self)
     }
 }

@@ -11,8 +11,6 @@ const MOST_EDGES: usize = 1 << 20;
 /// The order of a plan, in places rather than names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
-    /// For each step, the steps it needs as the plan says.
-    pub(crate) needs: Vec<Vec<StepIx>>,
     /// For each step, all that must be over before it begins: its needs with their whole groups, and what the brackets
     /// it comes after cover.
     pub(crate) waits: Vec<Vec<StepIx>>,
@@ -112,7 +110,6 @@ impl Order {
             .map(|(ix, _)| ix);
         let places = places(pivot, &waits, &dependents);
         Ok(Self {
-            needs,
             waits,
             after,
             behind,
