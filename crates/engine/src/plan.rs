@@ -1,0 +1,156 @@
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use stillpoint_core::{Error, ErrorKind, JobId, Omission, ResourceRef, Snapshot, SnapshotId};
+use stillpoint_restore::Plan;
+
+use crate::action::Action;
+use crate::request::Request;
+
+/// What a request will do, before it does it: to read, to store, to start.
+///
+/// It is bound to the world it was made for: [`start`](crate::Engine::start) refuses it where the
+/// fingerprint of any of its [`targets`](Self::targets) has changed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct JobPlan {
+    /// What was asked.
+    pub request: Request,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// The resources it was made for, as they were.
+    pub targets: Vec<Bound>,
+    /// Everything that stands in the way. It starts only where this is empty.
+    pub blocked_by: Vec<String>,
+    /// The diff: what will be different afterwards.
+    pub changes: Vec<Change>,
+    /// What the result will not hold.
+    pub omitted: Vec<Omission>,
+    /// What must not be touched by another job meanwhile.
+    pub claims: Vec<Claim>,
+    /// What becomes of the catalogue.
+    pub effect: Effect,
+    /// The steps; none where something stands in the way.
+    pub steps: Option<Plan<Action>>,
+}
+
+/// A resource as it was when a plan was made for it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Bound {
+    /// The resource.
+    pub resource: ResourceRef,
+    /// Its fingerprint then.
+    pub fingerprint: String,
+}
+
+/// One line of a plan's diff.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Change {
+    /// This comes to be.
+    Create(String),
+    /// This will be gone.
+    Delete(String),
+    /// The bytes of this are replaced.
+    Overwrite(String),
+    /// This stops for a while.
+    PowerOff(String),
+}
+
+/// Something that a job needs for itself, or needs to stay.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Claim {
+    /// No other job may have any claim on it.
+    Exclusive(String),
+    /// No job may have an exclusive claim on it.
+    Shared(String),
+}
+
+/// What becomes of the catalogue: at the start, and at a good end.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Effect {
+    /// A snapshot is listed as being deleted, and then no more.
+    Delete {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// The restore that kept it as its way back, and no longer does.
+        releases: Option<JobId>,
+    },
+    /// Nothing.
+    None,
+    /// A safety snapshot is listed, and kept by its restore until that is undone or accepted.
+    Safeguard {
+        /// The safety snapshot; its job and id are set at the start.
+        entry: Box<Snapshot>,
+        /// The steps that take its parts.
+        steps: Vec<String>,
+        /// The step that proves them.
+        proof: Option<String>,
+    },
+    /// A snapshot is listed as being taken, and then as taken.
+    Take {
+        /// The entry; its job and id are set at the start.
+        entry: Box<Snapshot>,
+        /// The steps that take its parts.
+        steps: Vec<String>,
+        /// The step that proves them.
+        proof: Option<String>,
+    },
+    /// The safety snapshot of a restore is used up.
+    Undo {
+        /// The restore.
+        of: JobId,
+        /// Its safety snapshot.
+        safety: SnapshotId,
+    },
+}
+
+impl JobPlan {
+    /// The one error that names everything that stands in the way; none where nothing does.
+    pub fn blocked(&self) -> Option<Error> {
+        let (first, rest) = self.blocked_by.split_first()?;
+        let error = rest
+            .iter()
+            .fold(Error::new(ErrorKind::Precondition, first), Error::reason);
+        let error = error.advise("Mend what is named and plan again");
+        Some(match self.targets.first() {
+            Some(target) => error.on(target.resource.clone()),
+            None => error,
+        })
+    }
+}
+
+impl fmt::Display for JobPlan {
+    /// A page for a person: the request, the diff, what is left out, what blocks, the steps.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.request)?;
+        for change in &self.changes {
+            writeln!(f, "  {change}")?;
+        }
+        for omission in &self.omitted {
+            writeln!(f, "  without {omission}")?;
+        }
+        for reason in &self.blocked_by {
+            writeln!(f, "  blocked: {reason}")?;
+        }
+        match &self.steps {
+            Some(steps) => write!(f, "{}", steps.tree()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(what) => write!(f, "+ {what}"),
+            Self::Delete(what) => write!(f, "- {what}"),
+            Self::Overwrite(what) => write!(f, "~ {what}"),
+            Self::PowerOff(what) => write!(f, "! {what} is powered off meanwhile"),
+        }
+    }
+}

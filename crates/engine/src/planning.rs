@@ -1,0 +1,268 @@
+//! From a request to a plan: looks at the world, changes nothing.
+
+mod anew;
+mod delete;
+mod in_place;
+mod take;
+mod template;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use stillpoint_core::{
+    Error, ErrorKind, Part, Power, Resource, ResourceKind, ResourceRef, Result, Snapshot,
+    SnapshotState,
+};
+use stillpoint_iaas::{Capabilities, Operation, OperationKind, Provider, ProviderExt};
+use stillpoint_restore::{Bracket, Plan, PlanBuilder, Step};
+
+use crate::action::{Action, Ask};
+use crate::plan::{Bound, JobPlan};
+use crate::request::{Request, Restore, Target};
+
+/// How long a step that moves bytes may take in all.
+const MOVING: SignedDuration = SignedDuration::from_hours(24);
+
+/// How long any other step may take in all.
+const QUICK: SignedDuration = SignedDuration::from_hours(1);
+
+/// The providers by name.
+pub(crate) type Providers = BTreeMap<String, Arc<dyn Provider>>;
+
+/// What planning looks at.
+pub(crate) struct Planner<'a> {
+    pub(crate) providers: &'a Providers,
+    pub(crate) now: Timestamp,
+}
+
+/// A provider, and what it can do.
+struct Asked<'a> {
+    name: &'a str,
+    provider: &'a dyn Provider,
+    can: Capabilities,
+}
+
+/// A restore, or the undo of one.
+pub(crate) struct Restoring<'a> {
+    pub(crate) request: Request,
+    pub(crate) ask: &'a Restore,
+    pub(crate) snapshot: &'a Snapshot,
+    /// Where it undoes a restore: that one.
+    pub(crate) undoes: Option<stillpoint_core::JobId>,
+}
+
+impl Planner<'_> {
+    /// The plan of a restore to wherever it goes.
+    pub(crate) async fn restore(&self, restoring: &Restoring<'_>) -> Result<JobPlan> {
+        match &restoring.ask.to {
+            Target::InPlace => self.in_place(restoring).await,
+            Target::New { name } => self.anew(restoring, name).await,
+            Target::Template { name } => self.template(restoring, name).await,
+        }
+    }
+
+    async fn ask(&self, name: &str) -> Result<Asked<'_>> {
+        let provider = find(self.providers, name)?;
+        let can = provider.capabilities().await?;
+        let (name, _) = self.providers.get_key_value(name).expect("it was found");
+        Ok(Asked {
+            name,
+            provider: &**provider,
+            can,
+        })
+    }
+
+    /// The parts of a snapshot that are to be restored; what stands in the way goes to `blocked`.
+    async fn parts(
+        &self,
+        asked: &Asked<'_>,
+        restoring: &Restoring<'_>,
+        blocked: &mut Vec<String>,
+    ) -> Result<Vec<Part>> {
+        let Restoring { ask, snapshot, .. } = restoring;
+        match snapshot.state {
+            SnapshotState::Partial | SnapshotState::Taken => {}
+            SnapshotState::Creating => blocked.push("the snapshot is still being taken".into()),
+            _ => blocked.push("the snapshot is being deleted".into()),
+        }
+        let wanted = |part: &&Part| {
+            ask.disks
+                .as_ref()
+                .is_none_or(|disks| disks.contains(&part.disk))
+        };
+        let parts: Vec<Part> = snapshot.parts.iter().filter(wanted).cloned().collect();
+        for disk in ask.disks.iter().flatten() {
+            if !snapshot.parts.iter().any(|part| part.disk == *disk) {
+                let held: Vec<&str> = snapshot.parts.iter().map(|part| &*part.disk).collect();
+                blocked.push(format!(
+                    "the snapshot has no disk `{disk}`, it holds {}",
+                    held.join(", ")
+                ));
+            }
+        }
+        if parts.is_empty() {
+            blocked.push("no disk is left to restore".into());
+        }
+        for part in &parts {
+            if asked.provider.find(&part.snapshot).await?.is_none() {
+                blocked.push(format!("{} is gone at the provider", part.snapshot));
+            }
+        }
+        Ok(parts)
+    }
+}
+
+impl Asked<'_> {
+    fn bytes(&self) -> bool {
+        self.provider.bytes().is_some()
+    }
+
+    /// Notes each operation that the provider does not have.
+    fn needs(&self, operations: &[OperationKind], blocked: &mut Vec<String>) {
+        for operation in operations {
+            if !self.can.can(*operation) {
+                blocked.push(format!("provider {} has no {operation:?}", self.name));
+            }
+        }
+    }
+
+    fn settle(&self) -> SignedDuration {
+        SignedDuration::try_from(self.can.identity.settle()).unwrap_or(SignedDuration::MAX)
+    }
+
+    /// A step that asks this provider, and is taken back by discarding what it made.
+    fn makes(&self, name: impl Into<String>, ask: Ask, bytes: u64) -> Step<Action> {
+        let name = name.into();
+        let discard = Action::Discard {
+            provider: self.name.to_owned(),
+            step: name.clone(),
+        };
+        self.changes(name, ask, bytes).undo(discard)
+    }
+
+    /// A step that asks this provider, and how it is taken back is still to be said.
+    fn changes(&self, name: impl Into<String>, ask: Ask, bytes: u64) -> Step<Action> {
+        let action = Action::Ask {
+            provider: self.name.to_owned(),
+            ask,
+            bytes,
+        };
+        Step::new(name.into(), action)
+            .settle(self.settle())
+            .deadline(MOVING)
+    }
+
+    /// A bracket that asks this provider both times.
+    fn bracket(&self, name: &str, acquire: Operation, release: Operation) -> Bracket<Action> {
+        let ask = |operation| Action::Ask {
+            provider: self.name.to_owned(),
+            ask: Ask::Ready(operation),
+            bytes: 0,
+        };
+        Bracket::new(name, ask(acquire), ask(release))
+            .settle(self.settle())
+            .deadline(QUICK)
+    }
+
+    /// The power-off bracket of a running instance, covering what is added to it.
+    fn power(&self, instance: &ResourceRef, budget: std::time::Duration) -> Bracket<Action> {
+        let off = Operation::PowerOff {
+            instance: instance.clone(),
+        };
+        let on = Operation::PowerOn {
+            instance: instance.clone(),
+        };
+        self.bracket("power", off, on)
+            .title(format!("{instance} is off"))
+            .release_within(SignedDuration::try_from(budget).unwrap_or(QUICK).max(QUICK))
+    }
+}
+
+/// The provider of that name.
+pub(crate) fn find<'a>(providers: &'a Providers, name: &str) -> Result<&'a Arc<dyn Provider>> {
+    providers.get(name).ok_or_else(|| {
+        let known: Vec<&str> = providers.keys().map(String::as_str).collect();
+        let known = if known.is_empty() {
+            "none".into()
+        } else {
+            known.join(", ")
+        };
+        Error::new(
+            ErrorKind::NotFound,
+            format!("there is no provider `{name}`, known: {known}"),
+        )
+        .advise("Register it with the builder, or correct the name")
+    })
+}
+
+fn bound(resource: &Resource) -> Bound {
+    Bound {
+        resource: resource.reference.clone(),
+        fingerprint: resource.fingerprint.clone(),
+    }
+}
+
+/// The steps, or none where something stands in the way.
+fn build(steps: PlanBuilder<Action>, blocked: &[String]) -> Result<Option<Plan<Action>>> {
+    if !blocked.is_empty() {
+        return Ok(None);
+    }
+    steps.build().map(Some).map_err(|source| {
+        Error::new(
+            ErrorKind::Internal,
+            "the request was compiled to a plan that is not valid",
+        )
+        .advise("Report the request and the reasons")
+        .because(source)
+    })
+}
+
+/// How a person names a size.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if value.fract() == 0.0 {
+        format!("{value} {}", UNITS[unit])
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// Bytes of all the parts.
+fn total(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.size).sum()
+}
+
+fn is_running(resource: &Resource) -> bool {
+    matches!(
+        resource.detail,
+        stillpoint_core::Detail::Instance {
+            power: Power::On,
+            ..
+        }
+    )
+}
+
+/// Whether a name may stand for a new resource of this kind, and is free as far as names are ids.
+async fn check_free(
+    asked: &Asked<'_>,
+    kind: ResourceKind,
+    name: &str,
+    blocked: &mut Vec<String>,
+) -> Result<()> {
+    match ResourceRef::new(asked.name, kind, name) {
+        Ok(resource) => {
+            if asked.provider.find(&resource).await?.is_some() {
+                blocked.push(format!("{resource} exists already"));
+            }
+        }
+        Err(error) => blocked.push(error.message().to_owned()),
+    }
+    Ok(())
+}

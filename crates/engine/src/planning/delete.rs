@@ -1,0 +1,74 @@
+use stillpoint_core::{JobId, ResourceKind, Result, Snapshot, SnapshotState};
+use stillpoint_iaas::Operation;
+use stillpoint_restore::{Phase, Plan};
+
+use super::{Planner, build, size};
+use crate::action::Ask;
+use crate::plan::{Change, Claim, Effect, JobPlan};
+use crate::request::Request;
+
+impl Planner<'_> {
+    /// Deletes every part of a snapshot; `releases` is the restore that held it as its way back.
+    ///
+    /// The first delete is the point of no return: a part that is gone cannot be brought back.
+    pub(crate) async fn delete(
+        &self,
+        request: Request,
+        snapshot: &Snapshot,
+        releases: Option<JobId>,
+    ) -> Result<JobPlan> {
+        let asked = self.ask(snapshot.source.provider()).await?;
+        let mut blocked = Vec::new();
+        for pin in &snapshot.pins {
+            blocked.push(format!("it is pinned: {pin}"));
+        }
+        if matches!(
+            snapshot.state,
+            SnapshotState::Creating | SnapshotState::Deleting
+        ) {
+            blocked.push("a job is still working on it".into());
+        }
+        let mut plan = Plan::builder();
+        for (number, part) in snapshot.parts.iter().enumerate() {
+            let gone = part.snapshot.clone();
+            let operation = match gone.kind() {
+                ResourceKind::Image => Operation::DeleteImage { image: gone },
+                _ => Operation::DeleteSnapshot { snapshot: gone },
+            };
+            asked.needs(&[operation.kind()], &mut blocked);
+            let title = operation.to_string();
+            let step = asked.changes(format!("delete/{number}"), Ask::Ready(operation), 0);
+            let step = step.title(title).phase(Phase::CuttingOver);
+            plan = plan.step(if number == 0 {
+                step.pivot()
+            } else {
+                step.needs("delete/0").item()
+            });
+        }
+        let mine = match releases {
+            // Held by the restore whose safety snapshot it is; this job acts for it.
+            Some(job) => Claim::Exclusive(format!("job/{job}")),
+            None => Claim::Exclusive(format!("snapshot/{}", snapshot.id)),
+        };
+        let bytes = snapshot.parts.iter().map(|part| part.size).sum();
+        Ok(JobPlan {
+            request,
+            made_at: self.now,
+            targets: Vec::new(),
+            changes: vec![Change::Delete(format!(
+                "`{}` of {} ({})",
+                snapshot.name,
+                snapshot.source,
+                size(bytes)
+            ))],
+            omitted: Vec::new(),
+            claims: vec![mine],
+            effect: Effect::Delete {
+                snapshot: snapshot.id,
+                releases,
+            },
+            steps: build(plan, &blocked)?,
+            blocked_by: blocked,
+        })
+    }
+}

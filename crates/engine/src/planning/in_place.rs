@@ -1,0 +1,351 @@
+use std::collections::BTreeSet;
+
+use stillpoint_core::{
+    ConsistencyRecord, CopyKind, Detail, JobId, Labels, Memory, Part, Resource, Result, Snapshot,
+    SnapshotId, SnapshotState,
+};
+use stillpoint_iaas::{DiskOf, Operation, OperationKind, ProviderExt, TakeSnapshot};
+use stillpoint_restore::{Bracket, Phase, Plan, PlanBuilder, Step};
+
+use super::{Asked, MOVING, Planner, QUICK, Restoring, bound, build, is_running, size, total};
+use crate::action::{Action, Ask, Source};
+use crate::plan::{Change, Claim, Effect, JobPlan};
+
+impl Planner<'_> {
+    /// Over the volumes it was taken of, with a safety snapshot of them first.
+    pub(super) async fn in_place(&self, restoring: &Restoring<'_>) -> Result<JobPlan> {
+        let Restoring {
+            ask,
+            snapshot,
+            undoes,
+            ..
+        } = restoring;
+        let asked = self.ask(snapshot.source.provider()).await?;
+        let mut blocked = Vec::new();
+        let parts = self.parts(&asked, restoring, &mut blocked).await?;
+        let target = asked.provider.describe(&snapshot.source).await?;
+        asked.needs(
+            &[OperationKind::Revert, OperationKind::Snapshot],
+            &mut blocked,
+        );
+        let mut targets = vec![bound(&target)];
+        for part in &parts {
+            check_disk(&target, part, &mut blocked);
+            if part.volume != target.reference
+                && let Some(volume) = asked.provider.find(&part.volume).await?
+            {
+                targets.push(bound(&volume));
+            }
+        }
+        let mut changes: Vec<Change> = parts
+            .iter()
+            .map(|part| {
+                Change::Overwrite(format!(
+                    "{} with `{}` ({})",
+                    part.volume,
+                    snapshot.name,
+                    size(part.size)
+                ))
+            })
+            .collect();
+        if undoes.is_none() {
+            changes.push(Change::Create(format!(
+                "safety snapshot of {}",
+                snapshot.source
+            )));
+        } else {
+            changes.push(Change::Delete(format!(
+                "safety snapshot `{}`",
+                snapshot.name
+            )));
+        }
+        let mut power = None;
+        if is_running(&target) {
+            match ask.may_power_off {
+                Some(budget) => {
+                    asked.needs(
+                        &[OperationKind::PowerOff, OperationKind::PowerOn],
+                        &mut blocked,
+                    );
+                    changes.push(Change::PowerOff(target.reference.to_string()));
+                    power = Some(asked.power(&target.reference, budget));
+                }
+                None => blocked.push(format!(
+                    "{} runs; stop it, or ask may_power_off",
+                    target.reference
+                )),
+            }
+        }
+        let mut claims = vec![Claim::Exclusive(target.reference.to_string())];
+        let volumes: BTreeSet<String> = parts
+            .iter()
+            .map(|part| part.volume.to_string())
+            .filter(|volume| *volume != target.reference.to_string())
+            .collect();
+        claims.extend(volumes.into_iter().map(Claim::Exclusive));
+        match undoes {
+            // Its safety snapshot is held by the restore that is undone; this job acts for it.
+            Some(job) => claims.push(Claim::Exclusive(format!("job/{job}"))),
+            None => claims.push(Claim::Shared(format!("snapshot/{}", snapshot.id))),
+        }
+        let safety = self.safety(snapshot, &parts);
+        let proof = asked.bytes().then(|| "prove".to_owned());
+        let taking = safeguards(&asked, &parts)
+            .into_iter()
+            .map(|(step, _)| step)
+            .collect();
+        let effect = match undoes {
+            Some(of) => Effect::Undo {
+                of: *of,
+                safety: snapshot.id,
+            },
+            None => Effect::Safeguard {
+                entry: Box::new(safety.clone()),
+                steps: taking,
+                proof,
+            },
+        };
+        let builder = steps(&asked, &safety, &parts, power, undoes.is_some());
+        Ok(JobPlan {
+            request: restoring.request.clone(),
+            made_at: self.now,
+            targets,
+            changes,
+            omitted: snapshot.omitted.clone(),
+            claims,
+            effect,
+            steps: build(builder, &blocked)?,
+            blocked_by: blocked,
+        })
+    }
+
+    fn safety(&self, snapshot: &Snapshot, parts: &[Part]) -> Snapshot {
+        let at = self.now.strftime("%Y%m%d-%H%M%S");
+        Snapshot {
+            id: SnapshotId::new(self.now, [0; 10]),
+            source: snapshot.source.clone(),
+            name: format!("{}-before-restore-{at}", snapshot.source.id()),
+            description: format!("What a restore of `{}` replaced", snapshot.name),
+            labels: Labels::new(),
+            state: SnapshotState::Creating,
+            parts: parts.to_vec(),
+            omitted: snapshot.omitted.clone(),
+            consistency: ConsistencyRecord::default(),
+            memory: Memory::No,
+            created_at: self.now,
+            taken_at: None,
+            verified: None,
+            pins: BTreeSet::new(),
+            job: JobId::new(self.now, [0; 10]),
+        }
+    }
+}
+
+/// Whether the target still has the disk that the part is of.
+fn check_disk(target: &Resource, part: &Part, blocked: &mut Vec<String>) {
+    let (found, has) = match &target.detail {
+        Detail::Instance { disks, .. } => match disks.iter().find(|disk| disk.name == part.disk) {
+            Some(disk) => (disk.volume.as_ref(), disk.size),
+            None => {
+                blocked.push(format!(
+                    "{} has no disk `{}` any more",
+                    target.reference, part.disk
+                ));
+                return;
+            }
+        },
+        Detail::Volume { size, .. } => (Some(&target.reference), *size),
+        _ => (None, 0),
+    };
+    if found != Some(&part.volume) {
+        let now = found.map_or_else(|| "ephemeral".into(), ToString::to_string);
+        blocked.push(format!(
+            "disk `{}` is {now} now, the snapshot is of {}",
+            part.disk, part.volume
+        ));
+    } else if has != part.size {
+        let (now, then) = (size(has), size(part.size));
+        blocked.push(format!(
+            "disk `{}` has {now} now, the snapshot {then}",
+            part.disk
+        ));
+    }
+}
+
+/// Safeguard, prove, revert each, compare each; an undo last deletes both safety snapshots.
+fn steps(
+    asked: &Asked<'_>,
+    safety: &Snapshot,
+    parts: &[Part],
+    power: Option<Bracket<Action>>,
+    undoes: bool,
+) -> PlanBuilder<Action> {
+    let provider = asked.name.to_owned();
+    let mut covered = Vec::new();
+    let mut plan = Plan::builder();
+    for (step, group) in safeguards(asked, parts) {
+        let take = Operation::Snapshot(take(safety, group));
+        let safeguard = asked.makes(step.clone(), Ask::Ready(take), total(group));
+        let title = match group {
+            [part] => format!("take a safety snapshot of `{}`", part.disk),
+            parts => format!("take a safety snapshot of {} disks", parts.len()),
+        };
+        plan = plan.step(safeguard.title(title).phase(Phase::Safeguarding));
+        covered.push(step);
+    }
+    let mut ground = covered.clone();
+    if asked.bytes() {
+        let bytes = 2 * total(parts);
+        let verify = Action::Verify {
+            provider: provider.clone(),
+            steps: ground.clone(),
+            bytes,
+        };
+        let prove = Step::new("prove", verify).title("read the safety snapshot back");
+        let prove = prove.phase(Phase::Safeguarding).deadline(MOVING).harmless();
+        plan = plan.step(
+            ground
+                .iter()
+                .fold(prove, |it, step| it.needs(step.as_str())),
+        );
+        ground = vec!["prove".into()];
+        covered.push("prove".into());
+    }
+    let mut last = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let revert = format!("revert/{number}");
+        plan = plan.step(
+            ground
+                .iter()
+                .fold(revert_step(asked, parts, number), |it, step| {
+                    it.needs(step.as_str())
+                }),
+        );
+        covered.push(revert.clone());
+        let mut checked = revert.clone();
+        if asked.bytes() {
+            checked = format!("validate/{number}");
+            let compare = Action::Compare {
+                provider: provider.clone(),
+                made: Source::Resource(part.volume.clone()),
+                from: Source::Resource(part.snapshot.clone()),
+                digest: part.digest,
+                bytes: part.size,
+            };
+            let step = Step::new(checked.clone(), compare)
+                .title(format!("compare `{}` with the snapshot", part.disk))
+                .phase(Phase::Validating)
+                .deadline(MOVING)
+                .needs(revert)
+                .harmless();
+            plan = plan.step(step);
+            covered.push(checked.clone());
+        }
+        last.push(checked);
+    }
+    if undoes {
+        plan = used_up(asked, parts, &last, plan);
+    }
+    match power {
+        Some(power) => plan.bracket(
+            covered
+                .iter()
+                .fold(power, |it, step| it.covers(step.as_str())),
+        ),
+        None => plan,
+    }
+}
+
+/// The steps that safeguard, with the parts that each takes: all in one where the provider can.
+fn safeguards<'a>(asked: &Asked<'_>, parts: &'a [Part]) -> Vec<(String, &'a [Part])> {
+    let kind = match parts {
+        [only] => only.volume.kind(),
+        _ => stillpoint_core::ResourceKind::Instance,
+    };
+    let composite = asked
+        .can
+        .snapshots
+        .get(&kind)
+        .is_some_and(|can| can.composite);
+    let size = if composite { parts.len().max(1) } else { 1 };
+    let groups = parts.chunks(size).enumerate();
+    groups
+        .map(|(number, group)| (format!("safeguard/{number}"), group))
+        .collect()
+}
+
+fn take(safety: &Snapshot, parts: &[Part]) -> TakeSnapshot {
+    let parts = parts.iter();
+    TakeSnapshot {
+        source: safety.source.clone(),
+        parts: parts
+            .map(|part| DiskOf {
+                disk: part.disk.clone(),
+                volume: part.volume.clone(),
+            })
+            .collect(),
+        name: safety.name.clone(),
+        labels: Labels::new(),
+        group: true,
+        quiesce: None,
+        memory: Memory::No,
+        copy: CopyKind::Full,
+    }
+}
+
+fn revert_step(asked: &Asked<'_>, parts: &[Part], number: usize) -> Step<Action> {
+    let part = &parts[number];
+    let safeguards = safeguards(asked, parts);
+    let width = safeguards[0].1.len();
+    let to = Operation::Revert {
+        volume: part.volume.clone(),
+        to: part.snapshot.clone(),
+    };
+    let back = Ask::Revert {
+        volume: part.volume.clone(),
+        to: Source::output_of(safeguards[number / width].0.as_str(), number % width),
+    };
+    asked
+        .changes(format!("revert/{number}"), Ask::Ready(to), part.size)
+        .title(format!("revert `{}`", part.disk))
+        .phase(Phase::Applying)
+        .undo(Action::Ask {
+            provider: asked.name.to_owned(),
+            ask: back,
+            bytes: part.size,
+        })
+}
+
+/// The end of an undo: the point of no return, and both safety snapshots gone.
+fn used_up(
+    asked: &Asked<'_>,
+    parts: &[Part],
+    last: &[String],
+    mut plan: PlanBuilder<Action>,
+) -> PlanBuilder<Action> {
+    let mut before = last.to_vec();
+    for (number, (step, _)) in safeguards(asked, parts).into_iter().enumerate() {
+        let discard = Action::Discard {
+            provider: asked.name.to_owned(),
+            step,
+        };
+        let tidy = Step::new(format!("tidy/{number}"), discard)
+            .title("delete this undo's own safety snapshot")
+            .phase(Phase::CuttingOver)
+            .deadline(QUICK);
+        let tidy = if number == 0 { tidy.pivot() } else { tidy };
+        plan = plan.step(before.iter().fold(tidy, |it, step| it.needs(step.as_str())));
+        before = vec!["tidy/0".into()];
+    }
+    for (number, part) in parts.iter().enumerate() {
+        let delete = Operation::DeleteSnapshot {
+            snapshot: part.snapshot.clone(),
+        };
+        let step = asked.changes(format!("used/{number}"), Ask::Ready(delete), 0);
+        let step = step
+            .title("delete the safety snapshot that was used")
+            .phase(Phase::Unlocking);
+        plan = plan.step(step.needs("tidy/0"));
+    }
+    plan
+}
