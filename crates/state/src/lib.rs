@@ -32,10 +32,15 @@
 //! all be. It reads no clock: where an instant matters it is an argument.
 
 mod batch;
+pub mod catalogue;
 mod changes;
+pub mod claims;
+mod codec;
 mod conflict;
 mod entry;
+pub mod journal;
 mod key;
+pub mod lease;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;
