@@ -37,6 +37,8 @@ mod changes;
 pub mod claims;
 mod codec;
 mod conflict;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod entry;
 pub mod journal;
 mod key;

@@ -28,7 +28,7 @@ pub struct Query {
     pub from: Option<Timestamp>,
     /// Its date is before this.
     pub before: Option<Timestamp>,
-    /// What to sort by; snapshots that are equal in it are in the order of their ids.
+    /// What to sort by, and then by id.
     pub sort: SortBy,
     /// Which way.
     pub order: Order,
