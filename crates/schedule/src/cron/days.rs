@@ -1,0 +1,141 @@
+//! Which days of a month match: one bit a day, worked out a month at a time.
+
+use crate::civil::{day_number, days_in, week, weekday};
+
+/// Days of the month and of the week. In every mask of days bit 1 is the first.
+///
+/// Flat, and flags instead of options: a service may hold a million of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Days {
+    /// Days counted from the start of the month, bits 1 to 31.
+    pub(crate) from_start: u32,
+    /// Days counted from its end, bit 1 is the last day.
+    pub(crate) from_end: u32,
+    /// Weekdays of every week, bit 0 is Sunday.
+    pub(crate) every_week: u8,
+    /// Weekdays of some weeks only; boxed, for hardly any expression has them.
+    pub(crate) some_weeks: Option<Box<SomeWeeks>>,
+    /// The day of the month is `*`, and the masks for it are not looked at.
+    pub(crate) any_of_month: bool,
+    /// The day of the week is `*`, likewise.
+    pub(crate) any_of_week: bool,
+    /// Whether a day must match both, rather than either. Only where both are restricted.
+    pub(crate) both: bool,
+    /// Whether a day a month does not have means its last day.
+    pub(crate) clamp: bool,
+}
+
+/// Weekdays of some weeks: the n-th of a month, every n-th week.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SomeWeeks {
+    /// The n-th of a month, a mask for each day from Sunday.
+    pub(crate) nth: [Nth; 7],
+    /// Every n-th week, ordered, each once.
+    pub(crate) modulo: Vec<Modulo>,
+}
+
+/// Occurrences of a weekday in a month: bits 1 to 5.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Nth {
+    pub(crate) from_start: u8,
+    pub(crate) from_end: u8,
+}
+
+/// A weekday in the weeks whose number leaves a remainder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Modulo {
+    pub(crate) weekday: u8,
+    pub(crate) divisor: u16,
+    pub(crate) remainder: u16,
+}
+
+const ALL: u32 = 0xffff_fffe;
+
+impl Days {
+    /// Every day.
+    pub(crate) const ANY: Self = Self {
+        from_start: 0,
+        from_end: 0,
+        every_week: 0,
+        some_weeks: None,
+        any_of_month: true,
+        any_of_week: true,
+        both: false,
+        clamp: false,
+    };
+
+    /// The matching days of a month, bits 1 to 31.
+    pub(crate) fn in_month(&self, year: i32, month: u32) -> u32 {
+        let length = days_in(year, month);
+        let days = match (self.any_of_month, self.any_of_week) {
+            (true, true) => ALL,
+            (false, true) => self.of_month(length),
+            (true, false) => self.of_week(year, month, length),
+            (false, false) if self.both => {
+                self.of_month(length) & self.of_week(year, month, length)
+            }
+            (false, false) => self.of_month(length) | self.of_week(year, month, length),
+        };
+        days & through(length)
+    }
+
+    /// Whether any of these months matches in any year. A week modulo counts as matching, for the
+    /// remainders of its divisor all come up in time.
+    pub(crate) fn ever(&self, months: u16) -> bool {
+        let mut days = self.clone();
+        if let Some(some) = &mut days.some_weeks {
+            for modulo in some.modulo.drain(..) {
+                days.every_week |= 1 << modulo.weekday;
+            }
+        }
+        // These years begin on every weekday, as leap years and as common ones.
+        (2000..2028).any(|year| {
+            (1..=12).any(|month| months >> month & 1 == 1 && days.in_month(year, month) != 0)
+        })
+    }
+
+    fn of_month(&self, length: u32) -> u32 {
+        // Reversed and up by one, bit 1 (the last day) is bit 31; then down to the month's length.
+        let from_end = (self.from_end.reverse_bits() << 1) >> (31 - length) & ALL;
+        let beyond = self.clamp && self.from_start & !through(length) != 0;
+        self.from_start | from_end | if beyond { 1 << length } else { 0 }
+    }
+
+    fn of_week(&self, year: i32, month: u32, length: u32) -> u32 {
+        let first = day_number(year, month, 1);
+        let first_weekday = weekday(first);
+        // Turned so that bit 0 is the weekday of the first, repeated five times, moved to bit 1.
+        let turned = u64::from(self.every_week) * 0x81 >> first_weekday & 0x7f;
+        let mut days = (turned * 0x10_2040_81 << 1) as u32;
+        let Some(some) = &self.some_weeks else {
+            return days;
+        };
+        for (weekday, nth) in (0_u32..).zip(&some.nth) {
+            let first_such = 1 + (weekday + 7 - first_weekday) % 7;
+            let last_such = first_such + (length - first_such) / 7 * 7;
+            for n in 0..5 {
+                if nth.from_start >> (n + 1) & 1 == 1 {
+                    days |= 1_u64.checked_shl(first_such + 7 * n).unwrap_or(0) as u32;
+                }
+                if nth.from_end >> (n + 1) & 1 == 1 && last_such > 7 * n {
+                    days |= 1 << (last_such - 7 * n);
+                }
+            }
+        }
+        for modulo in &some.modulo {
+            let first_such = 1 + (u32::from(modulo.weekday) + 7 - first_weekday) % 7;
+            for day in (first_such..=length).step_by(7) {
+                let week = week(first + day as i32 - 1);
+                if week.rem_euclid(modulo.divisor.into()) == i32::from(modulo.remainder) {
+                    days |= 1 << day;
+                }
+            }
+        }
+        days
+    }
+}
+
+/// Bits 1 to `last`.
+fn through(last: u32) -> u32 {
+    ALL >> (31 - last) & ALL
+}

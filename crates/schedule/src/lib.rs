@@ -1,0 +1,14 @@
+//! Cron, schedules, missed runs, retention and forecast: pure values, no clock, no I/O.
+
+mod civil;
+pub mod cron;
+mod daylight;
+mod evaluate;
+mod run;
+mod zone;
+
+pub use cron::Cron;
+pub use daylight::{DaylightSaving, Fold, Gap};
+pub use evaluate::SearchError;
+pub use run::{Reason, Run, RunKey};
+pub use zone::{Zone, ZoneError};
