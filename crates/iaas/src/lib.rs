@@ -44,6 +44,8 @@ mod observation;
 mod operation;
 mod output;
 mod provider;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 pub use futures_core::stream::BoxStream;
 
