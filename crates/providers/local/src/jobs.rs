@@ -1,0 +1,237 @@
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use stillpoint_core::{Error, ErrorKind, Progress, Result, Unit, World};
+use stillpoint_iaas::{Observation, Operation, OperationKey};
+
+/// The copies of this process: those that run, and how the last others ended.
+///
+/// Nothing here is durable, and need not be: after a crash none runs, and the folder tells what
+/// was published.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    jobs: HashMap<OperationKey, Entry>,
+    /// Keys of those that ended without success, the oldest first.
+    ended: VecDeque<OperationKey>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    operation: Operation,
+    job: Arc<Job>,
+    end: Option<Error>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Ends remembered for who has not asked yet; one forgotten is observed as absent.
+const ENDS: usize = 1024;
+
+/// What a running copy and those who ask after it share.
+#[derive(Debug)]
+pub(crate) struct Job {
+    total: AtomicU64,
+    done: AtomicU64,
+    stop: AtomicBool,
+    since: Instant,
+}
+
+impl Job {
+    pub(crate) fn new() -> Self {
+        Self {
+            total: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            since: Instant::now(),
+        }
+    }
+
+    pub(crate) fn expect(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// An error of kind [`io::ErrorKind::Interrupted`] once somebody wants it stopped.
+    pub(crate) fn go_on(&self) -> io::Result<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "stopped"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn observe(&self) -> Observation {
+        let mut progress = Progress::new(Unit::Bytes, self.total.load(Ordering::Relaxed));
+        progress.advance_to(self.done.load(Ordering::Relaxed));
+        Observation::Running {
+            progress: Some(progress),
+            // What took long will take long: asking costs little beside it.
+            look_again_in: (self.since.elapsed() / 4)
+                .clamp(Duration::from_millis(1), Duration::from_millis(250)),
+        }
+    }
+}
+
+impl Jobs {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters the operation as running; none where it runs already.
+    pub(crate) fn enter(
+        &self,
+        key: &OperationKey,
+        operation: &Operation,
+    ) -> Result<Option<Arc<Job>>> {
+        let mut table = self.table();
+        if let Some(entry) = table.jobs.get(key)
+            && entry.end.is_none()
+        {
+            if entry.operation != *operation {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!(
+                        "`{key}` is the key of another operation: {}",
+                        entry.operation
+                    ),
+                )
+                .advise("Give every intended effect a key of its own"));
+            }
+            return Ok(None);
+        }
+        let job = Arc::new(Job::new());
+        table.ended.retain(|ended| ended != key);
+        table.jobs.insert(
+            key.clone(),
+            Entry {
+                operation: operation.clone(),
+                job: Arc::clone(&job),
+                end: None,
+                thread: None,
+            },
+        );
+        Ok(Some(job))
+    }
+
+    /// Takes back an entry whose work was refused before it began.
+    pub(crate) fn forget(&self, key: &OperationKey) {
+        self.table().jobs.remove(key);
+    }
+
+    /// Runs an entered operation on a thread of its own, which is not an executor's: copying
+    /// takes as long as it takes, and a runtime that ends must not wait for it.
+    pub(crate) fn run(
+        self: &Arc<Self>,
+        key: &OperationKey,
+        work: impl FnOnce() -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let (jobs, name) = (Arc::clone(self), key.clone());
+        let thread = thread::Builder::new()
+            .name("stillpoint-copy".to_owned())
+            .spawn(move || {
+                // Dropped by a panic too.
+                let mut end = End {
+                    jobs,
+                    key: name,
+                    result: Err(
+                        Error::new(ErrorKind::Internal, "the copying thread panicked")
+                            .leaving(World::Unknown),
+                    ),
+                };
+                end.result = work();
+            });
+        match thread {
+            Ok(thread) => {
+                if let Some(entry) = self.table().jobs.get_mut(key) {
+                    entry.thread = Some(thread);
+                }
+                Ok(())
+            }
+            Err(source) => {
+                self.forget(key);
+                Err(
+                    Error::new(ErrorKind::Unavailable, "no thread could be started to copy")
+                        .because(source),
+                )
+            }
+        }
+    }
+
+    /// What is known of it here; none where the folder has to tell.
+    pub(crate) fn observe(&self, key: &OperationKey) -> Option<Observation> {
+        let table = self.table();
+        let entry = table.jobs.get(key)?;
+        Some(match &entry.end {
+            None => entry.job.observe(),
+            Some(error) if error.kind() == ErrorKind::Cancelled => {
+                Observation::Cancelled { left: Vec::new() }
+            }
+            Some(error) => Observation::Failed {
+                error: error.clone(),
+                left: Vec::new(),
+            },
+        })
+    }
+
+    pub(crate) fn stop(&self, key: &OperationKey) {
+        if let Some(entry) = self.table().jobs.get(key) {
+            entry.job.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Stops all and returns when none runs any more.
+    pub(crate) fn end(&self) {
+        let threads: Vec<_> = {
+            let mut table = self.table();
+            table
+                .jobs
+                .values_mut()
+                .filter_map(|entry| {
+                    entry.job.stop.store(true, Ordering::Relaxed);
+                    entry.thread.take()
+                })
+                .collect()
+        };
+        for thread in threads {
+            // A panic is its operation's failure already.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct End {
+    jobs: Arc<Jobs>,
+    key: OperationKey,
+    result: Result<()>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut table = self.jobs.table();
+        let Err(error) = &self.result else {
+            table.jobs.remove(&self.key);
+            return;
+        };
+        if let Some(entry) = table.jobs.get_mut(&self.key) {
+            entry.end = Some(error.clone());
+        }
+        table.ended.push_back(self.key.clone());
+        if table.ended.len() > ENDS
+            && let Some(oldest) = table.ended.pop_front()
+        {
+            table.jobs.remove(&oldest);
+        }
+    }
+}

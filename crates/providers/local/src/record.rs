@@ -1,0 +1,133 @@
+//! Records: JSON files with a version and a checksum, replaced as a whole.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use stillpoint_core::{Digest, Error, ErrorKind, Result};
+
+use crate::failure::{corrupt, storage};
+use crate::folder::{Area, Folder};
+
+/// What is kept of one thing.
+pub(crate) trait Record: DeserializeOwned + Serialize {
+    /// Where records of its kind are.
+    const AREA: Area;
+}
+
+const VERSION: u32 = 1;
+
+/// No record comes near; a larger file is not one of ours.
+const MAX_BYTES: u64 = 1 << 20;
+
+const ADVICE: &str =
+    "Put the file back from a copy, or delete the resource it describes; nothing else needs it";
+
+#[derive(Serialize)]
+struct Sealed<'a> {
+    version: u32,
+    sha256: Digest,
+    record: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    version: u32,
+    sha256: Digest,
+    record: Box<RawValue>,
+}
+
+pub(crate) fn file_name(id: &str) -> String {
+    format!("{id}.json")
+}
+
+pub(crate) fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>> {
+    let internal =
+        |source| Error::new(ErrorKind::Internal, "a record has no JSON form").because(source);
+    let record = serde_json::value::to_raw_value(record).map_err(internal)?;
+    let sealed = Sealed {
+        version: VERSION,
+        sha256: digest(record.get()),
+        record: &record,
+    };
+    let mut bytes = serde_json::to_vec(&sealed).map_err(internal)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Reads a record from the bytes of its file; `path` is for the error only.
+pub(crate) fn decode<R: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<R> {
+    let damaged = |what: String| corrupt(path, what, ADVICE);
+    let opened: Opened = serde_json::from_slice(bytes)
+        .map_err(|source| damaged(format!("is cut or damaged: {source}")))?;
+    if opened.sha256 != digest(opened.record.get()) {
+        return Err(damaged("does not match its checksum".to_owned()));
+    }
+    if opened.version != VERSION {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("`{}` is of version {}", path.display(), opened.version),
+        )
+        .advise("Use the newer Stillpoint that wrote it"));
+    }
+    serde_json::from_str(opened.record.get())
+        .map_err(|source| damaged(format!("is not the record that belongs there: {source}")))
+}
+
+fn digest(text: &str) -> Digest {
+    Digest::new(Sha256::digest(text.as_bytes()).into())
+}
+
+impl Folder {
+    /// The record of `id`; none where there is no such file.
+    pub(crate) fn load<R: Record>(&self, id: &str) -> Result<Option<R>> {
+        let name = file_name(id);
+        if self.stat(R::AREA, &name)?.is_none() {
+            return Ok(None);
+        }
+        let path = self.path(R::AREA, &name);
+        let mut bytes = Vec::new();
+        self.open_file(R::AREA, &name, false)?
+            .take(MAX_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|source| storage("read", &path, source))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(corrupt(&path, "is too large for a record", ADVICE));
+        }
+        decode(&bytes, &path).map(Some)
+    }
+
+    /// Replaces the record of `id`, or makes it; durable on return.
+    pub(crate) fn store<R: Record>(&self, id: &str, record: &R) -> Result<()> {
+        // A key cannot start with a stop, so no operation's file has this name.
+        let staged = format!(".{}.{id}", R::AREA as u8);
+        let done = self
+            .stage_bytes(&staged, &encode(record)?)
+            .and_then(|()| self.rename((Area::Staged, &staged), (R::AREA, &file_name(id)), true))
+            .and_then(|()| self.sync(R::AREA));
+        if done.is_err() {
+            // The next open removes it too.
+            let _ = self.remove(Area::Staged, &staged);
+        }
+        done
+    }
+
+    /// Removes the record of `id`, durably; one that is gone is a success.
+    pub(crate) fn remove_record<R: Record>(&self, id: &str) -> Result<()> {
+        self.remove(R::AREA, &file_name(id))?;
+        self.sync(R::AREA)
+    }
+
+    /// The ids of all records of a kind, sorted.
+    pub(crate) fn ids<R: Record>(&self) -> Result<Vec<String>> {
+        Ok(self
+            .names(R::AREA)?
+            .iter()
+            .filter_map(|name| name.strip_suffix(".json"))
+            .map(str::to_owned)
+            .collect())
+    }
+}

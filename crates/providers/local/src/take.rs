@@ -1,0 +1,277 @@
+//! Snapshots of volumes: one, or all of an instance's as one.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use stillpoint_core::{
+    Capture, Consistency, CopyKind, Error, ErrorKind, Memory, ResourceKind, Result,
+};
+use stillpoint_iaas::{Observation, OperationKey, Output, TakeSnapshot, TakenPart, TakenSnapshot};
+
+use crate::claims::Claimed;
+use crate::commit::{Move, publish};
+use crate::copy::Method;
+use crate::entity::{SnapshotRecord, data_file};
+use crate::folder::Area;
+use crate::ids::part;
+use crate::jobs::Job;
+use crate::local::Local;
+use crate::record::{encode, file_name};
+use crate::source::Source;
+use crate::stamp::Stamp;
+
+/// A snapshot that nothing stands in the way of.
+#[derive(Debug)]
+pub(crate) struct Take {
+    key: OperationKey,
+    take: TakeSnapshot,
+    sources: Vec<Source>,
+    method: Method,
+    _claimed: Claimed,
+}
+
+impl Take {
+    /// Looks at all there is to refuse, and changes nothing.
+    pub(crate) fn prepare(local: &Local, key: &OperationKey, take: &TakeSnapshot) -> Result<Self> {
+        if take.parts.is_empty() {
+            return Err(
+                Error::new(ErrorKind::Invalid, "no volume is named to snapshot")
+                    .on(take.source.clone())
+                    .advise("Name at least one"),
+            );
+        }
+        if take.memory != Memory::No {
+            return Err(
+                Error::new(ErrorKind::Unsupported, "files have no memory to hold")
+                    .on(take.source.clone())
+                    .advise("Ask for a snapshot without memory"),
+            );
+        }
+        if take.quiesce.is_some() {
+            return Err(Error::new(ErrorKind::Unsupported, "nobody can freeze it")
+                .on(take.source.clone())
+                .advise("Open the folder with a Freezer, or stop what writes and don't quiesce"));
+        }
+        require_attached(local, take)?;
+        let volumes: Vec<_> = take.parts.iter().map(|part| &part.volume).collect();
+        let claimed = local.claims.claim(&volumes, &[])?;
+        let mut sources = Vec::new();
+        let mut refused: Option<Error> = None;
+        for part in &take.parts {
+            let source = local
+                .id(&part.volume, ResourceKind::Volume)
+                .and_then(|_| Source::open(&local.folder, &part.volume));
+            match source.and_then(|source| {
+                source.require_unwritten(&local.folder)?;
+                Ok(source)
+            }) {
+                Ok(source) => sources.push(source),
+                Err(error) => refused = Some(collect(refused, error)),
+            }
+        }
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        let method = Method::of(take.copy, local.reflinks);
+        let bytes = sources.iter().map(|source| source.allocated).sum();
+        local
+            .require_space(bytes, method)
+            .map_err(|error| error.on(take.source.clone()))?;
+        Ok(Self {
+            key: key.clone(),
+            take: take.clone(),
+            sources,
+            method,
+            _claimed: claimed,
+        })
+    }
+
+    /// Bytes to go through.
+    pub(crate) fn total(&self) -> u64 {
+        self.sources.iter().map(|source| source.size).sum()
+    }
+
+    /// Copies and publishes: all parts or none.
+    pub(crate) fn run(self, local: &Arc<Local>, job: &Job) -> Result<()> {
+        let mut staged = Vec::new();
+        self.copy_all(local, job, &mut staged)
+            .map_err(|error| local.unstage(&staged, error))
+    }
+
+    fn copy_all(&self, local: &Local, job: &Job, staged: &mut Vec<String>) -> Result<()> {
+        let folder = &local.folder;
+        let mut stamps = Vec::new();
+        for source in &self.sources {
+            stamps.push(source.stamp(folder)?);
+        }
+        // Since nothing changes from here to the end, all parts are of this one instant.
+        let taken_at = Timestamp::now();
+        let mut copies = Vec::new();
+        for (index, source) in self.sources.iter().enumerate() {
+            let name = data_file(&part(&self.key, index));
+            staged.push(name.clone());
+            copies.push(local.copy_staged(&source.file, &name, source.size, self.method, job)?);
+        }
+        self.require_unchanged(local, &stamps)?;
+        let mut moves = Vec::new();
+        for (index, (source, copy)) in self.sources.iter().zip(&copies).enumerate() {
+            let record = self.record(source, stamps[index], taken_at, copy.1);
+            moves.extend(stage_part(local, &self.key, index, copy, &record, staged)?);
+        }
+        job.go_on().map_err(|_| crate::local::cancelled())?;
+        let _records = local.records();
+        publish(folder, &self.key, moves)
+    }
+
+    fn require_unchanged(&self, local: &Local, stamps: &[Stamp]) -> Result<()> {
+        for (source, stamp) in self.sources.iter().zip(stamps) {
+            // Whoever opened it meanwhile may have mapped it, and what is written there shows in
+            // no time stamp until it is written back.
+            source.require_unwritten(&local.folder)?;
+            source.require_unchanged(&local.folder, *stamp)?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        source: &Source,
+        stamp: Stamp,
+        taken_at: Timestamp,
+        copy: CopyKind,
+    ) -> SnapshotRecord {
+        SnapshotRecord {
+            name: self.take.name.clone(),
+            labels: self.take.labels.clone(),
+            created_by: self.key.clone(),
+            of: source.volume.id().to_owned(),
+            size: source.size,
+            content_stamp: stamp.to_string(),
+            taken_at,
+            consistency: Consistency::Filesystem,
+            capture: Capture::Offline,
+            copy,
+        }
+    }
+}
+
+/// Makes one part durable in `staged/`: its bytes, then its record.
+fn stage_part(
+    local: &Local,
+    key: &OperationKey,
+    index: usize,
+    (file, _): &(File, CopyKind),
+    record: &SnapshotRecord,
+    staged: &mut Vec<String>,
+) -> Result<[Move; 2]> {
+    let id = part(key, index);
+    let (data, json) = (data_file(&id), file_name(&id));
+    local.folder.sync_file(file, Area::Staged, &data)?;
+    staged.push(json.clone());
+    local.folder.stage_bytes(&json, &encode(record)?)?;
+    let to_snapshots =
+        |name: String| Move::new(&local.folder, name.clone(), Area::Snapshots, name, false);
+    Ok([to_snapshots(data)?, to_snapshots(json)?])
+}
+
+/// What became of it, by the folder alone.
+pub(crate) fn observe(
+    local: &Local,
+    key: &OperationKey,
+    take: &TakeSnapshot,
+) -> Result<Observation> {
+    let mut parts = Vec::new();
+    let mut last: Option<SnapshotRecord> = None;
+    for (index, asked) in take.parts.iter().enumerate() {
+        let id = part(key, index);
+        let Some(record) = local.folder.load::<SnapshotRecord>(&id)? else {
+            continue;
+        };
+        parts.push(TakenPart {
+            volume: asked.volume.clone(),
+            snapshot: local.reference(ResourceKind::Snapshot, &id)?,
+            size: record.size,
+            copy: record.copy,
+            content_stamp: Some(record.content_stamp.clone()),
+        });
+        last = Some(record);
+    }
+    let Some(record) = last else {
+        return Ok(Observation::Absent);
+    };
+    if parts.len() < take.parts.len() {
+        return Ok(Observation::Failed {
+            error: Error::new(
+                ErrorKind::Conflict,
+                "some parts of the snapshot were deleted since it was taken",
+            )
+            .on(take.source.clone())
+            .advise("Delete the others and take it again under another key")
+            .leaving(stillpoint_core::World::Changed),
+            left: parts.into_iter().map(|part| part.snapshot).collect(),
+        });
+    }
+    Ok(Observation::Done {
+        output: Output::Snapshot(TakenSnapshot {
+            parts,
+            taken_at: record.taken_at,
+            consistency: record.consistency,
+            capture: record.capture,
+            memory: Memory::No,
+        }),
+        twins: Vec::new(),
+    })
+}
+
+fn require_attached(local: &Local, take: &TakeSnapshot) -> Result<()> {
+    if take.source.kind() == ResourceKind::Volume {
+        local.id(&take.source, ResourceKind::Volume)?;
+        return match take.parts.as_slice() {
+            [only] if only.volume == take.source => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Invalid,
+                "a volume's snapshot has that volume as its only part",
+            )
+            .on(take.source.clone())
+            .advise("Snapshot the instance to take several of its volumes")),
+        };
+    }
+    let instance = local.describe(&take.source)?;
+    let stillpoint_core::Detail::Instance { disks, .. } = &instance.detail else {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "only instances and volumes have snapshots",
+        )
+        .on(take.source.clone())
+        .advise("Name an instance or a volume"));
+    };
+    let strangers = take.parts.iter().filter(|part| {
+        !disks
+            .iter()
+            .any(|disk| disk.volume.as_ref() == Some(&part.volume))
+    });
+    let refused = strangers.fold(None, |refused, part| {
+        let error = Error::new(
+            ErrorKind::Precondition,
+            format!("{} is not a disk of it", part.volume),
+        )
+        .on(take.source.clone())
+        .advise("Describe the instance and plan anew");
+        Some(collect(refused, error))
+    });
+    refused.map_or(Ok(()), Err)
+}
+
+/// All reasons at once, the first one leading.
+fn collect(refused: Option<Error>, error: Error) -> Error {
+    match refused {
+        None => error,
+        Some(first) => {
+            let on = error
+                .resource()
+                .map_or_else(String::new, |resource| format!("{resource}: "));
+            first.reason(format!("{on}{}", error.message()))
+        }
+    }
+}

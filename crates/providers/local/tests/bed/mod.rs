@@ -1,0 +1,199 @@
+//! A folder with volumes, and the engine's part of driving an operation.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use stillpoint_core::{CopyKind, Labels, Memory, ResourceRef};
+use stillpoint_iaas::{
+    DiskOf, NewDisk, Observation, Operation, OperationKey, Output, Provider, TakeSnapshot,
+    TakenSnapshot,
+};
+use stillpoint_local::LocalProvider;
+use tempfile::TempDir;
+
+pub(crate) const MIB: u64 = 1 << 20;
+
+pub(crate) struct Bed {
+    pub(crate) dir: TempDir,
+}
+
+impl Bed {
+    pub(crate) fn new() -> Self {
+        Self {
+            dir: TempDir::new().unwrap(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn open(&self) -> LocalProvider {
+        LocalProvider::open("here", self.path()).unwrap()
+    }
+
+    /// A sparse file with data at its start, its middle and its end.
+    pub(crate) fn volume(&self, name: &str, size: u64, seed: u8) -> ResourceRef {
+        fill(&self.file(name), size, seed);
+        volume(name)
+    }
+
+    pub(crate) fn inventory(&self) -> BTreeMap<String, String> {
+        inventory(self.path())
+    }
+}
+
+pub(crate) fn fill(path: &Path, size: u64, seed: u8) {
+    let file = fs::File::create(path).unwrap();
+    file.set_len(size).unwrap();
+    let piece: Vec<u8> = (0..4096.min(size)).map(|n| (n as u8) ^ seed | 1).collect();
+    for at in [0, size / 2, size - piece.len() as u64] {
+        file.write_all_at(&piece, at).unwrap();
+    }
+}
+
+pub(crate) fn volume(name: &str) -> ResourceRef {
+    format!("here/volume/{name}").parse().unwrap()
+}
+
+pub(crate) fn instance(name: &str) -> ResourceRef {
+    format!("here/instance/{name}").parse().unwrap()
+}
+
+pub(crate) fn key(text: &str) -> OperationKey {
+    text.parse().unwrap()
+}
+
+/// Every file in the folder with the bytes that matter: content of data files, else its text.
+pub(crate) fn inventory(path: &Path) -> BTreeMap<String, String> {
+    fn walk(at: &Path, top: &Path, into: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, top, into);
+            } else {
+                let name = path.strip_prefix(top).unwrap().display().to_string();
+                let bytes = fs::read(&path).unwrap();
+                let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+                    (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+                });
+                into.insert(name, format!("{} bytes {sum:016x}", bytes.len()));
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(path, path, &mut found);
+    found
+}
+
+/// Bytes that a file occupies.
+pub(crate) fn allocated(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+pub(crate) fn take(source: &ResourceRef, volumes: &[&ResourceRef]) -> TakeSnapshot {
+    TakeSnapshot {
+        source: source.clone(),
+        parts: volumes
+            .iter()
+            .map(|volume| DiskOf {
+                disk: volume.id().to_owned(),
+                volume: (*volume).clone(),
+            })
+            .collect(),
+        name: "before".to_owned(),
+        labels: Labels::from([("job".to_owned(), "one".to_owned())]),
+        group: volumes.len() > 1,
+        quiesce: None,
+        memory: Memory::No,
+        copy: CopyKind::Shallow,
+    }
+}
+
+pub(crate) fn take_volume(volume: &ResourceRef) -> Operation {
+    Operation::Snapshot(take(volume, &[volume]))
+}
+
+pub(crate) fn create_instance(name: &str, volumes: &[&ResourceRef]) -> Operation {
+    Operation::CreateInstance {
+        name: name.to_owned(),
+        labels: Labels::new(),
+        disks: volumes
+            .iter()
+            .enumerate()
+            .map(|(index, volume)| NewDisk {
+                name: format!("disk-{index}"),
+                volume: (*volume).clone(),
+                boot: index == 0,
+            })
+            .collect(),
+    }
+}
+
+pub(crate) fn create_volume(name: &str, size: u64, from: Option<&ResourceRef>) -> Operation {
+    Operation::CreateVolume {
+        name: name.to_owned(),
+        labels: Labels::new(),
+        size,
+        from: from.cloned(),
+    }
+}
+
+/// Submits and asks until it is over.
+pub(crate) async fn drive(
+    provider: &dyn Provider,
+    key_text: &str,
+    operation: &Operation,
+) -> stillpoint_core::Result<Output> {
+    provider.submit(&key(key_text), operation).await?;
+    match settle(provider, key_text, operation).await {
+        Observation::Done { output, twins } => {
+            assert!(twins.is_empty());
+            Ok(output)
+        }
+        Observation::Failed { error, left } => {
+            assert!(left.is_empty(), "{left:?}");
+            Err(error)
+        }
+        other => panic!("{operation}: {other:?}"),
+    }
+}
+
+/// Asks by key alone until it no longer runs.
+pub(crate) async fn settle(
+    provider: &dyn Provider,
+    key_text: &str,
+    operation: &Operation,
+) -> Observation {
+    loop {
+        match provider
+            .observe(&key(key_text), operation, None)
+            .await
+            .unwrap()
+        {
+            Observation::Running { look_again_in, .. } => tokio::time::sleep(look_again_in).await,
+            over => return over,
+        }
+    }
+}
+
+pub(crate) async fn snapshot(
+    provider: &dyn Provider,
+    key_text: &str,
+    volume: &ResourceRef,
+) -> TakenSnapshot {
+    match drive(provider, key_text, &take_volume(volume))
+        .await
+        .unwrap()
+    {
+        Output::Snapshot(taken) => taken,
+        other => panic!("{other:?}"),
+    }
+}
