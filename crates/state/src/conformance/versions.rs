@@ -11,22 +11,28 @@ pub(super) async fn check(state: Arc<dyn State>) -> Verdict {
     for turn in 0..20 {
         let mut batch = Batch::new();
         batch.put("each", Guard::Any, "same");
+        let beside = match turn % 4 {
+            0 => format!("new/{turn}"),
+            _ => "some".to_owned(),
+        };
         match turn % 4 {
-            0 => batch.put(format!("new/{turn}"), Guard::Absent, "1"),
-            1 => batch.put("some", Guard::Any, "1"),
-            2 => batch.delete("some", Guard::Any),
-            _ => batch.delete("never", Guard::Any),
+            2 => batch.delete(beside.as_str(), Guard::Any),
+            3 => batch.delete("never", Guard::Any),
+            _ => batch.put(beside.as_str(), Guard::Any, "1"),
         };
         let revision = state.commit(batch).await?.revision;
         ensure!(
             revision > last,
             "a commit has revision {revision}, after one that has {last}"
         );
-        let version = state.get("each").await?.map(|entry| entry.version);
-        ensure!(
-            version == Some(revision),
-            "a commit of revision {revision} wrote version {version:?}"
-        );
+        for key in ["each", beside.as_str()] {
+            let entry = state.get(key).await?;
+            let right = match turn % 4 {
+                0 | 1 => entry.as_ref().is_some_and(|e| e.version == revision),
+                _ => entry.as_ref().is_none_or(|e| e.version == revision),
+            };
+            ensure!(right, "a commit of revision {revision} left {entry:?}");
+        }
         let first = state.get("new/0").await?.map(|entry| entry.version);
         ensure!(
             first == *untouched.get_or_insert(first),
