@@ -8,6 +8,8 @@ use jiff::civil::{Date, DateTime};
 
 pub(crate) const DAY: i64 = 86_400;
 pub(crate) const LAST_YEAR: i32 = 9999;
+/// The calendar repeats itself, weekdays included, after as many years.
+pub(crate) const CYCLE: i32 = 400;
 
 /// Seconds on the wall since 1970-01-01T00:00:00.
 pub(crate) type Wall = i64;

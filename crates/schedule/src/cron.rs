@@ -119,14 +119,14 @@ impl Cron {
     pub fn next_after(&self, after: Timestamp) -> Result<Run, SearchError> {
         self.evaluator()
             .next_after(after)
-            .ok_or_else(|| self.exhausted(after, 1))
+            .ok_or_else(|| SearchError::of(after, 1))
     }
 
     /// The last run before an instant, under the [default policy](DaylightSaving::ByHour).
     pub fn prev_before(&self, before: Timestamp) -> Result<Run, SearchError> {
         self.evaluator()
             .prev_before(before)
-            .ok_or_else(|| self.exhausted(before, -1))
+            .ok_or_else(|| SearchError::of(before, -1))
     }
 
     /// The runs after an instant, in order, until the end of time.
@@ -152,15 +152,6 @@ impl Cron {
             zone: self.zone.time_zone(),
             gap,
             fold,
-        }
-    }
-
-    fn exhausted(&self, from: Timestamp, direction: i32) -> SearchError {
-        let year = jiff::tz::TimeZone::UTC.to_datetime(from).year();
-        if (i32::from(year) + 400 * direction).abs() < crate::civil::LAST_YEAR {
-            SearchError::NeverFires
-        } else {
-            SearchError::EndOfTime
         }
     }
 }

@@ -11,7 +11,7 @@ use jiff::{
 };
 
 use crate::{
-    civil::{Wall, datetime_of, wall_of},
+    civil::{CYCLE, LAST_YEAR, Wall, datetime_of, wall_of},
     daylight::{Fold, Gap},
     run::{Reason, Run},
 };
@@ -26,6 +26,18 @@ pub enum SearchError {
     /// Nothing matches in 400 years, after which the calendar repeats itself.
     #[error("never fires: no run within 400 years; relax the week modulo, the day or the month")]
     NeverFires,
+}
+
+impl SearchError {
+    /// Why nothing was found from an instant on, forwards (1) or backwards (-1).
+    pub(crate) fn of(from: Timestamp, direction: i32) -> Self {
+        let year = TimeZone::UTC.to_datetime(from).year();
+        if (i32::from(year) + CYCLE * direction).abs() < LAST_YEAR {
+            Self::NeverFires
+        } else {
+            Self::EndOfTime
+        }
+    }
 }
 
 /// Times on the wall: the part of a schedule that needs no zone.

@@ -4,11 +4,15 @@ mod civil;
 pub mod cron;
 mod daylight;
 mod evaluate;
+mod hash;
+pub mod policy;
 mod run;
+pub mod schedule;
 mod zone;
 
 pub use cron::Cron;
 pub use daylight::{DaylightSaving, Fold, Gap};
 pub use evaluate::SearchError;
 pub use run::{Reason, Run, RunKey};
+pub use schedule::{Schedule, ScheduleError};
 pub use zone::{Zone, ZoneError};

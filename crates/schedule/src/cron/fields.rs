@@ -1,7 +1,7 @@
 //! The fields of an expression as bit sets, and the search for a match on the wall.
 
 use crate::{
-    civil::{DAY, LAST_YEAR, Wall, date_of, day_number},
+    civil::{CYCLE, DAY, LAST_YEAR, Wall, date_of, day_number},
     cron::days::Days,
     evaluate::WallRule,
 };
@@ -9,9 +9,6 @@ use crate::{
 pub(crate) const EVERY_60: u64 = (1 << 60) - 1;
 pub(crate) const EVERY_HOUR: u32 = (1 << 24) - 1;
 pub(crate) const EVERY_MONTH: u16 = 0b1_1111_1111_1110;
-
-/// The Gregorian calendar repeats itself, weekdays included, after as many years.
-const CYCLE: i32 = 400;
 
 /// What an expression says, one bit a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
