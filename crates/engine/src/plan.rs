@@ -2,7 +2,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Error, ErrorKind, JobId, Omission, ResourceRef, Snapshot, SnapshotId};
+use stillpoint_core::{
+    Error, ErrorKind, JobId, Omission, ResourceRef, Snapshot, SnapshotId, SnapshotState,
+};
 use stillpoint_restore::Plan;
 
 use crate::action::Action;
@@ -58,14 +60,21 @@ pub enum Change {
     PowerOff(String),
 }
 
-/// Something that a job needs for itself, or needs to stay.
+/// Something that must not change under a job, or that it changes itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Claim {
-    /// No other job may have any claim on it.
-    Exclusive(String),
-    /// No job may have an exclusive claim on it.
-    Shared(String),
+    /// It changes this resource: no other job may touch it.
+    Change(ResourceRef),
+    /// It deletes this snapshot: no other job may use it.
+    Delete(SnapshotId),
+    /// It uses this snapshot: no job may delete it.
+    Keep(SnapshotId),
+    /// It reads this resource: no job may change it.
+    Read(ResourceRef),
+    /// It undoes or accepts this restore: no other job may.
+    Settle(JobId),
 }
 
 /// What becomes of the catalogue: at the start, and at a good end.
@@ -77,6 +86,8 @@ pub enum Effect {
     Delete {
         /// The snapshot.
         snapshot: SnapshotId,
+        /// Its state before, which it has again where nothing is deleted.
+        was: SnapshotState,
         /// The restore that kept it as its way back, and no longer does.
         releases: Option<JobId>,
     },

@@ -20,6 +20,7 @@ use stillpoint_restore::{Bracket, Plan, PlanBuilder, Step};
 use crate::action::{Action, Ask};
 use crate::plan::{Bound, JobPlan};
 use crate::request::{Request, Restore, Target};
+use crate::work::Workshop;
 
 /// How long a step that moves bytes may take in all.
 const MOVING: SignedDuration = SignedDuration::from_hours(24);
@@ -32,7 +33,7 @@ pub(crate) type Providers = BTreeMap<String, Arc<dyn Provider>>;
 
 /// What planning looks at.
 pub(crate) struct Planner<'a> {
-    pub(crate) providers: &'a Providers,
+    pub(crate) workshop: &'a Workshop,
     pub(crate) now: Timestamp,
 }
 
@@ -63,9 +64,8 @@ impl Planner<'_> {
     }
 
     async fn ask(&self, name: &str) -> Result<Asked<'_>> {
-        let provider = find(self.providers, name)?;
+        let (name, provider) = find_entry(&self.workshop.providers, name)?;
         let can = provider.capabilities().await?;
-        let (name, _) = self.providers.get_key_value(name).expect("it was found");
         Ok(Asked {
             name,
             provider: &**provider,
@@ -181,7 +181,14 @@ impl Asked<'_> {
 
 /// The provider of that name.
 pub(crate) fn find<'a>(providers: &'a Providers, name: &str) -> Result<&'a Arc<dyn Provider>> {
-    providers.get(name).ok_or_else(|| {
+    Ok(find_entry(providers, name)?.1)
+}
+
+fn find_entry<'a>(
+    providers: &'a Providers,
+    name: &str,
+) -> Result<(&'a String, &'a Arc<dyn Provider>)> {
+    providers.get_key_value(name).ok_or_else(|| {
         let known: Vec<&str> = providers.keys().map(String::as_str).collect();
         let known = if known.is_empty() {
             "none".into()

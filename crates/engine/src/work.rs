@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use stillpoint_core::{Error, ErrorKind, Progress, ResourceRef, Result, Retry, World};
 use stillpoint_iaas::{OperationKey, Ticket};
 use stillpoint_restore::{Call, Event, Failure, Left, Machine, Retryable};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::action::{Action, Outputs, StepOutput};
 use crate::clock::Clock;
@@ -29,9 +29,10 @@ use self::proof::{Compare, Verify};
 #[derive(Debug)]
 pub(crate) struct Workshop {
     pub(crate) providers: Providers,
-    pub(crate) executors: BTreeMap<String, Arc<dyn Executor>>,
-    pub(crate) gates: BTreeMap<String, Arc<Gate>>,
-    pub(crate) clock: Arc<dyn Clock>,
+    executors: BTreeMap<String, Arc<dyn Executor>>,
+    /// A gate is made when its provider has told its limits, which it may not at the start.
+    gates: BTreeMap<String, OnceCell<Arc<Gate>>>,
+    clock: Arc<dyn Clock>,
 }
 
 /// One call, with all its arguments.
@@ -69,8 +70,45 @@ pub(crate) struct Learned {
 }
 
 impl Workshop {
+    pub(crate) fn new(
+        providers: Providers,
+        executors: BTreeMap<String, Arc<dyn Executor>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let gates = providers
+            .keys()
+            .map(|name| (name.clone(), OnceCell::new()))
+            .collect();
+        Self {
+            providers,
+            executors,
+            gates,
+            clock,
+        }
+    }
+
+    /// The gate before a provider.
+    async fn gate(&self, provider: &str) -> Result<Arc<Gate>> {
+        let asked = find(&self.providers, provider)?;
+        let gate = self.gates.get(provider).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("provider {provider} has no gate"),
+            )
+        })?;
+        let make = || async {
+            let limits = asked.capabilities().await?.limits;
+            Ok(Arc::new(Gate::new(limits, Arc::clone(&self.clock))))
+        };
+        gate.get_or_try_init(make).await.cloned()
+    }
+
     /// The work that a call comes to, with the outputs of what is over.
-    pub(crate) fn work(&self, machine: &Machine<Action, StepOutput>, call: Call) -> Result<Work> {
+    pub(crate) async fn work(
+        &self,
+        machine: &Machine<Action, StepOutput>,
+        call: Call,
+    ) -> Result<Work> {
         let action = machine.plan().action(call).ok_or_else(|| {
             Error::new(
                 ErrorKind::Internal,
@@ -80,7 +118,7 @@ impl Workshop {
         Ok(match action {
             Action::Ask { provider, ask, .. } => {
                 let operation = ask.resolve(machine)?;
-                Work::Ask(Ask::new(self, provider, operation)?)
+                Work::Ask(Ask::new(self, provider, operation).await?)
             }
             Action::Compare {
                 provider,
@@ -94,17 +132,18 @@ impl Workshop {
                 from: from.resolve(machine)?,
                 digest: *digest,
             }),
-            Action::Custom { executor, body } => Work::Custom(Custom::new(
-                self,
-                executor,
-                body.clone(),
-                own(machine, call),
-            )?),
-            Action::Discard { provider, step } => Work::Discard(Discard::new(
-                self,
-                provider,
-                discarded(machine, call, step),
-            )?),
+            Action::Custom { executor, body } => {
+                let executor = self.executors.get(executor).cloned().ok_or_else(|| {
+                    let message = format!("there is no executor `{executor}`");
+                    Error::new(ErrorKind::NotFound, message)
+                        .advise("Register it with the builder before the job goes on")
+                })?;
+                Work::Custom(Custom::new(executor, body.clone(), own(machine, call)))
+            }
+            Action::Discard { provider, step } => {
+                let resources = discarded(machine, call, step);
+                Work::Discard(Discard::new(self, provider, resources).await?)
+            }
             Action::Verify {
                 provider, steps, ..
             } => {

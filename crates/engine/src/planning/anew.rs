@@ -44,7 +44,7 @@ impl Planner<'_> {
             targets: Vec::new(),
             changes,
             omitted: snapshot.omitted.clone(),
-            claims: vec![Claim::Shared(format!("snapshot/{}", snapshot.id))],
+            claims: vec![Claim::Keep(snapshot.id)],
             effect: Effect::None,
             steps: build(builder, &blocked)?,
             blocked_by: blocked,

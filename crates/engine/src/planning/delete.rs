@@ -47,8 +47,8 @@ impl Planner<'_> {
         }
         let mine = match releases {
             // Held by the restore whose safety snapshot it is; this job acts for it.
-            Some(job) => Claim::Exclusive(format!("job/{job}")),
-            None => Claim::Exclusive(format!("snapshot/{}", snapshot.id)),
+            Some(job) => Claim::Settle(job),
+            None => Claim::Delete(snapshot.id),
         };
         let bytes = snapshot.parts.iter().map(|part| part.size).sum();
         Ok(JobPlan {
@@ -65,6 +65,7 @@ impl Planner<'_> {
             claims: vec![mine],
             effect: Effect::Delete {
                 snapshot: snapshot.id,
+                was: snapshot.state,
                 releases,
             },
             steps: build(plan, &blocked)?,

@@ -76,18 +76,18 @@ impl Planner<'_> {
                 )),
             }
         }
-        let mut claims = vec![Claim::Exclusive(target.reference.to_string())];
-        let volumes: BTreeSet<String> = parts
-            .iter()
-            .map(|part| part.volume.to_string())
-            .filter(|volume| *volume != target.reference.to_string())
-            .collect();
-        claims.extend(volumes.into_iter().map(Claim::Exclusive));
-        match undoes {
+        let mut claims = vec![Claim::Change(target.reference.clone())];
+        let volumes = parts.iter().map(|part| part.volume.clone());
+        claims.extend(
+            volumes
+                .filter(|volume| *volume != target.reference)
+                .map(Claim::Change),
+        );
+        claims.push(match undoes {
             // Its safety snapshot is held by the restore that is undone; this job acts for it.
-            Some(job) => claims.push(Claim::Exclusive(format!("job/{job}"))),
-            None => claims.push(Claim::Shared(format!("snapshot/{}", snapshot.id))),
-        }
+            Some(job) => Claim::Settle(*job),
+            None => Claim::Keep(snapshot.id),
+        });
         let safety = self.safety(snapshot, &parts);
         let proof = asked.bytes().then(|| "prove".to_owned());
         let taking = safeguards(&asked, &parts)

@@ -71,14 +71,13 @@ impl Planner<'_> {
         if manner.power_off.is_some() {
             changes.push(Change::PowerOff(source.reference.to_string()));
         }
-        let mut claims = vec![Claim::Shared(source.reference.to_string())];
+        let mut claims = vec![Claim::Read(source.reference.clone())];
         for disk in &selection.disks {
-            let volume = disk.volume.as_ref().map(ToString::to_string);
-            claims.extend(
-                volume
-                    .filter(|it| *it != source.reference.to_string())
-                    .map(Claim::Shared),
-            );
+            let volume = disk
+                .volume
+                .clone()
+                .filter(|volume| *volume != source.reference);
+            claims.extend(volume.map(Claim::Read));
         }
         let entry = self.entry(ask, name, &selection);
         let steps = match steps {
@@ -330,40 +329,44 @@ fn steps(
                 .fold(bracket, |it, step| it.covers(step.as_str())),
         );
     }
-    let provider = asked.name.to_owned();
+    let mut proof = None;
+    if ask.verify && asked.bytes() {
+        let provider = asked.name.to_owned();
+        let action = Action::Verify {
+            provider,
+            steps: taking.clone(),
+            bytes: 2 * bytes(disks),
+        };
+        let verify = Step::new("verify", action)
+            .title("read it back")
+            .phase(Phase::Validating)
+            .deadline(MOVING)
+            .harmless();
+        let verify = taking
+            .iter()
+            .fold(verify, |it, step| it.needs(step.as_str()));
+        plan = plan.step(
+            held.iter()
+                .fold(verify, |it, bracket| it.after(bracket.as_str())),
+        );
+        proof = Some("verify".to_owned());
+    }
     if ask.scope == Scope::Image {
-        return Some(image_steps(asked, ask, plan, &held, name, bytes(disks)));
+        plan = image_steps(asked, ask, plan, proof.as_deref(), name, bytes(disks));
+        taking = vec!["image".into()];
     }
-    if !(ask.verify && asked.bytes()) {
-        return Some((plan, taking, None));
-    }
-    let action = Action::Verify {
-        provider,
-        steps: taking.clone(),
-        bytes: 2 * bytes(disks),
-    };
-    let verify = Step::new("verify", action)
-        .title("read it back")
-        .phase(Phase::Validating)
-        .deadline(MOVING)
-        .harmless();
-    let verify = taking
-        .iter()
-        .fold(verify, |it, step| it.needs(step.as_str()));
-    let verify = held
-        .iter()
-        .fold(verify, |it, bracket| it.after(bracket.as_str()));
-    Some((plan.step(verify), taking, Some("verify".into())))
+    Some((plan, taking, proof))
 }
 
+/// The image is made from a snapshot that goes again; what was proven of that is proven of it.
 fn image_steps(
     asked: &Asked<'_>,
     ask: &Take,
     mut plan: PlanBuilder<Action>,
-    held: &[String],
+    proof: Option<&str>,
     name: &str,
     bytes: u64,
-) -> Steps {
+) -> PlanBuilder<Action> {
     let provider = asked.name.to_owned();
     let from = Source::output_of("snapshot/0", 0);
     let create = Ask::CreateImage {
@@ -374,46 +377,40 @@ fn image_steps(
     let image = asked
         .makes("image", create, bytes)
         .title(format!("make image `{name}`"));
-    let image = image.phase(Phase::Applying).needs("snapshot/0");
-    plan = plan.step(
-        held.iter()
-            .fold(image, |it, bracket| it.after(bracket.as_str())),
-    );
+    let image = image.phase(Phase::Validating).needs("snapshot/0");
+    plan = plan.step(proof.into_iter().fold(image, |it, step| it.needs(step)));
     let mut last = "image";
-    let proof = (ask.verify && asked.bytes()).then(|| {
-        last = "verify";
-        last.to_owned()
-    });
     if proof.is_some() {
         let made = Source::output_of("image", 0);
+        let bytes = 2 * bytes;
         let action = Action::Compare {
             provider: provider.clone(),
             made,
             from,
             digest: None,
-            bytes: 2 * bytes,
+            bytes,
         };
-        let compare = Step::new("verify", action).title("compare the image with the disk");
+        let compare = Step::new("compare", action).title("compare the image with the disk");
         plan = plan.step(
             compare
                 .phase(Phase::Validating)
                 .deadline(MOVING)
-                .needs("image")
+                .needs(last)
                 .harmless(),
         );
+        last = "compare";
     }
     let tidy = Action::Discard {
         provider,
         step: "snapshot/0".into(),
     };
     let tidy = Step::new("tidy", tidy).title("delete the snapshot the image was made from");
-    plan = plan.step(
+    plan.step(
         tidy.phase(Phase::CuttingOver)
             .deadline(MOVING)
             .needs(last)
             .pivot(),
-    );
-    (plan, vec!["image".into()], proof)
+    )
 }
 
 fn disk_of(disk: &Disk) -> Option<DiskOf> {

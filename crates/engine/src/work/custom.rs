@@ -2,11 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use stillpoint_core::{Error, ErrorKind, Result, World};
+use stillpoint_core::World;
 use stillpoint_iaas::{OperationKey, Ticket};
 use stillpoint_restore::{Call, Event, Left};
 
-use super::{Begun, Learned, Line, Workshop, failure};
+use super::{Begun, Learned, Line, failure};
 use crate::action::StepOutput;
 use crate::clock::Clock;
 use crate::executor::{CustomObservation, CustomWork, Executor};
@@ -22,23 +22,11 @@ pub(crate) struct Custom {
 }
 
 impl Custom {
-    pub(crate) fn new(
-        workshop: &Workshop,
-        executor: &str,
-        body: Value,
-        output: Option<Value>,
-    ) -> Result<Self> {
-        let executor = workshop.executors.get(executor).cloned().ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("there is no executor `{executor}`"),
-            )
-            .advise("Register it with the builder before the job goes on")
-        })?;
-        Ok(Self {
+    pub(crate) fn new(executor: Arc<dyn Executor>, body: Value, output: Option<Value>) -> Self {
+        Self {
             executor,
             work: CustomWork { body, output },
-        })
+        }
     }
 
     pub(crate) async fn begin(&self, key: &OperationKey) -> Begun {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use stillpoint_core::{Progress, ResourceRef, Result};
-use stillpoint_iaas::OperationKey;
+use stillpoint_iaas::{OperationKey, Output};
 use stillpoint_restore::{Call, Event};
 use tokio::sync::Notify;
 
@@ -9,7 +9,6 @@ use super::operation::{Ask, deletion};
 use super::{Begun, Learned, Line, Workshop};
 use crate::action::StepOutput;
 use crate::clock::Clock;
-use stillpoint_iaas::Output;
 
 /// Deletes what a step brought about, the last made first.
 ///
@@ -20,18 +19,17 @@ pub(crate) struct Discard {
 }
 
 impl Discard {
-    pub(crate) fn new(
+    pub(crate) async fn new(
         workshop: &Workshop,
         provider: &str,
         resources: Vec<ResourceRef>,
     ) -> Result<Self> {
-        let deletions = resources.into_iter().rev().map(|resource| {
-            let ask = Ask::new(workshop, provider, deletion(resource.clone())?)?;
-            Ok((resource, ask))
-        });
-        Ok(Self {
-            deletions: deletions.collect::<Result<_>>()?,
-        })
+        let mut deletions = Vec::new();
+        for resource in resources.into_iter().rev() {
+            let ask = Ask::new(workshop, provider, deletion(resource.clone())?).await?;
+            deletions.push((resource, ask));
+        }
+        Ok(Self { deletions })
     }
 
     pub(crate) async fn run(&self, call: Call, key: &OperationKey, clock: &dyn Clock) -> Learned {

@@ -25,15 +25,13 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    pub(crate) fn new(workshop: &Workshop, provider: &str, operation: Operation) -> Result<Self> {
-        let gate = workshop.gates.get(provider).cloned();
+    pub(crate) async fn new(
+        workshop: &Workshop,
+        provider: &str,
+        operation: Operation,
+    ) -> Result<Self> {
+        let gate = workshop.gate(provider).await?;
         let provider = Arc::clone(find(&workshop.providers, provider)?);
-        let gate = gate.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("provider {provider} has no gate"),
-            )
-        })?;
         Ok(Self {
             provider,
             operation,

@@ -1,0 +1,423 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use futures_util::future::{Either, select};
+use stillpoint_core::{Error, ErrorKind, JobId, Result, Snapshot};
+use stillpoint_iaas::{Provider, ProviderExt};
+use stillpoint_restore::{Machine, Record};
+use stillpoint_state::State;
+use stillpoint_state::catalogue::Catalogue;
+use stillpoint_state::claims::Subject;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::action::StepOutput;
+use crate::builder::EngineBuilder;
+use crate::drive::Order;
+use crate::event::{JobEvent, What};
+use crate::job::{Job, JobQuery};
+use crate::plan::{Effect, JobPlan};
+use crate::planning::{Planner, Restoring, find};
+use crate::request::{Request, Restore};
+use crate::run;
+use crate::shared::{Phase, Shared, lock};
+use crate::store::{Logged, decode_bytes, new_job};
+
+/// Plans, starts and drives jobs. Cheap to clone; all clones are one engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// A builder of an engine that keeps everything durable in this state.
+    pub fn builder(state: Arc<dyn State>) -> EngineBuilder {
+        EngineBuilder::new(state)
+    }
+
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The plan of a request: looks at the world, changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] where what it names does not exist, [`ErrorKind::Unsupported`]
+    /// where its provider could never do it. What only stands in the way just now is in the
+    /// plan's [`blocked_by`](JobPlan::blocked_by).
+    pub async fn plan(&self, request: &Request) -> Result<JobPlan> {
+        let shared = &self.shared;
+        let planner = Planner {
+            workshop: &shared.workshop,
+            now: shared.clock.now(),
+        };
+        match request {
+            Request::Accept { job } => {
+                let (hold, _) = shared.store.hold(*job).await?;
+                let row = shared.store.catalogue.get(hold.safety).await?;
+                planner
+                    .delete(request.clone(), &row.snapshot, Some(*job))
+                    .await
+            }
+            Request::Delete { snapshot } => {
+                let row = shared.store.catalogue.get(*snapshot).await?;
+                let mut plan = planner.delete(request.clone(), &row.snapshot, None).await?;
+                self.note_users(&row.snapshot, &mut plan).await?;
+                Ok(plan)
+            }
+            Request::Restore(ask) => {
+                let row = shared.store.catalogue.get(ask.snapshot).await?;
+                let (request, snapshot) = (request.clone(), &row.snapshot);
+                planner
+                    .restore(&Restoring {
+                        request,
+                        ask,
+                        snapshot,
+                        undoes: None,
+                    })
+                    .await
+            }
+            Request::Take(ask) => planner.take(ask).await,
+            Request::Undo { job } => {
+                let (hold, _) = shared.store.hold(*job).await?;
+                let row = shared.store.catalogue.get(hold.safety).await?;
+                let ask = Restore {
+                    may_power_off: self.allowed(*job).await?,
+                    ..Restore::in_place(hold.safety)
+                };
+                let (request, snapshot) = (request.clone(), &row.snapshot);
+                let undoes = Some(*job);
+                planner
+                    .restore(&Restoring {
+                        request,
+                        ask: &ask,
+                        snapshot,
+                        undoes,
+                    })
+                    .await
+            }
+        }
+    }
+
+    /// Makes the job of a plan durable. It is driven as soon as the engine [runs](Self::run).
+    ///
+    /// # Errors
+    ///
+    /// Everything that blocks it, in one error; [`ErrorKind::Conflict`] where a target is no
+    /// longer as it was when the plan was made; [`ErrorKind::Busy`] naming the job that another
+    /// one has to wait for. Nothing was changed.
+    pub async fn start(&self, plan: &JobPlan) -> Result<JobId> {
+        self.start_as(plan, None).await
+    }
+
+    /// Plans and starts a request once for this key: whoever asks again, even after a restart,
+    /// gets the same job.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan`](Self::plan) and [`start`](Self::start); [`ErrorKind::Conflict`] where the key
+    /// stands for another request already.
+    pub async fn start_once(&self, request: &Request, key: &str) -> Result<JobId> {
+        loop {
+            if let Some(job) = self.shared.store.once(key).await? {
+                let started = self.shared.store.job(job).await?.job;
+                if started.request == *request {
+                    return Ok(job);
+                }
+                let message = format!("`{key}` stands for another request: {}", started.request);
+                return Err(Error::new(ErrorKind::Conflict, message).advise("Use another key"));
+            }
+            let plan = self.plan(request).await?;
+            match self.start_as(&plan, Some(key)).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    // Somebody else was first: take theirs. Any other conflict stays one.
+                    if self.shared.store.once(key).await?.is_none() {
+                        return Err(error);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The job as it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] where there is none.
+    pub async fn job(&self, id: JobId) -> Result<Job> {
+        Ok(self.shared.store.job(id).await?.job)
+    }
+
+    /// The jobs that match, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// Those of the state.
+    pub async fn jobs(&self, query: &JobQuery) -> Result<Vec<Job>> {
+        self.shared.store.jobs(query).await
+    }
+
+    /// The plan that a job runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] where there is no such job.
+    pub async fn plan_of(&self, id: JobId) -> Result<JobPlan> {
+        self.shared.store.plan(id).await
+    }
+
+    /// The records of a job, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] naming the first record that is damaged.
+    pub async fn journal(&self, id: JobId) -> Result<Vec<Record<StepOutput>>> {
+        let records = self.shared.store.journal(id).read().await?;
+        records
+            .and_then(|stored| async move {
+                let name = format!("record {} of {id}", stored.seq);
+                Ok(decode_bytes::<Logged>(&stored.bytes, &name)?.record)
+            })
+            .try_collect()
+            .await
+    }
+
+    /// A page for a person: the steps of a job and the state of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan_of`](Self::plan_of) and [`journal`](Self::journal).
+    pub async fn tree(&self, id: JobId) -> Result<String> {
+        let plan = self.plan_of(id).await?;
+        let Some(steps) = plan.steps else {
+            return Ok(String::new());
+        };
+        let records = self.journal(id).await?;
+        let machine = Machine::replay(steps, &records).map_err(|source| {
+            let message = format!("the journal of job {id} does not fit its plan");
+            Error::new(ErrorKind::Corrupt, message).because(source)
+        })?;
+        Ok(machine.tree().to_string())
+    }
+
+    /// Waits until a job is over, or waits for a person itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Precondition`] where nothing drives it; [`ErrorKind::Corrupt`] and the like
+    /// where no driver can go on with it.
+    pub async fn wait(&self, id: JobId) -> Result<Job> {
+        let shared = &self.shared;
+        loop {
+            let gave_up = shared.gave_up.notified();
+            let row = shared.store.job(id).await?;
+            if row.job.outcome.is_some() {
+                return Ok(row.job);
+            }
+            if let Some(error) = lock(&shared.given_up).get(&id) {
+                return Err(error.clone());
+            }
+            if !shared.is_running() {
+                let message = format!("job {id} is durable, but nothing drives it");
+                return Err(Error::new(ErrorKind::Precondition, message)
+                    .advise("Spawn run(), and wait for the job again"));
+            }
+            let mut phase = shared.phase.subscribe();
+            let ended = phase.wait_for(|phase| *phase == Phase::Ended && !shared.is_running());
+            let other = select(Box::pin(ended), Box::pin(gave_up));
+            let changed = Box::pin(shared.store.changed(id, row.version));
+            if let Either::Left((changed, _)) = select(changed, other).await {
+                changed?;
+            }
+        }
+    }
+
+    /// Stops a job: what it has done is undone. Returns once the stop is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Precondition`] with the reason where it can't be stopped: it is over, on its
+    /// way back, or past its point of no return.
+    pub async fn stop(&self, id: JobId) -> Result<()> {
+        self.order(id, Order::Stop).await
+    }
+
+    /// Goes on with a job that waits for a person: everything unclear is observed again first.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Precondition`] where it does not wait for anybody.
+    pub async fn resume(&self, id: JobId) -> Result<()> {
+        self.check_writable()?;
+        let mut row = self.shared.store.job(id).await?;
+        if row.job.is_over() || row.job.outcome.is_none() {
+            let message = format!("job {id} does not wait for a person");
+            return Err(Error::new(ErrorKind::Precondition, message));
+        }
+        row.job.outcome = None;
+        let mut batch = stillpoint_state::Batch::new();
+        self.shared
+            .store
+            .put_job(&mut batch, &row.job, true)
+            .await?;
+        self.shared.store.state.commit(batch).await?;
+        lock(&self.shared.given_up).remove(&id);
+        self.kick(id);
+        Ok(())
+    }
+
+    /// What happens to jobs from now on.
+    pub fn events(&self) -> broadcast::Receiver<JobEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// The snapshots.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.shared.store.catalogue
+    }
+
+    /// The provider of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] naming those that there are.
+    pub fn provider(&self, name: &str) -> Result<Arc<dyn Provider>> {
+        find(&self.shared.workshop.providers, name).cloned()
+    }
+
+    /// Takes over every unfinished job and drives all jobs, until [`shutdown`](Self::shutdown).
+    /// Dropping the future is as safe as a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Busy`] where this engine runs already; those of the state at the start.
+    pub fn run(&self) -> impl Future<Output = Result<()>> + Send + 'static {
+        run::run(Arc::clone(&self.shared))
+    }
+
+    /// Begins nothing new, waits at most this long for calls that are on their way, and ends
+    /// [`run`](Self::run). What is not over then is taken over by the next run.
+    pub async fn shutdown(&self, grace: Duration) {
+        if !self.shared.is_running() {
+            return;
+        }
+        self.shared.phase.send_replace(Phase::Ending(grace));
+        let mut phase = self.shared.phase.subscribe();
+        // The sender lives in `shared`, so this ends when run() has ended.
+        let _ = phase.wait_for(|phase| *phase == Phase::Ended).await;
+    }
+
+    async fn start_as(&self, plan: &JobPlan, once: Option<&str>) -> Result<JobId> {
+        self.check_writable()?;
+        if let Some(blocked) = plan.blocked() {
+            return Err(blocked);
+        }
+        self.check_targets(plan).await?;
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let mut job = new_job(shared.job_id()?, plan, now);
+        if matches!(plan.effect, Effect::Safeguard { .. } | Effect::Take { .. }) {
+            job.snapshot = Some(shared.snapshot_id(now)?);
+        }
+        shared.store.begin(&job, plan, once).await?;
+        shared.tell(job.id, What::Started);
+        self.kick(job.id);
+        Ok(job.id)
+    }
+
+    /// Refuses a plan whose targets are not what they were.
+    async fn check_targets(&self, plan: &JobPlan) -> Result<()> {
+        let mut changed = Vec::new();
+        for target in &plan.targets {
+            let provider = find(&self.shared.workshop.providers, target.resource.provider())?;
+            match provider.find(&target.resource).await? {
+                None => changed.push(format!("{} is gone", target.resource)),
+                Some(now) if now.fingerprint != target.fingerprint => {
+                    changed.push(format!("{} is not what it was", target.resource));
+                }
+                Some(_) => {}
+            }
+        }
+        let Some((first, rest)) = changed.split_first() else {
+            return Ok(());
+        };
+        let error = Error::new(
+            ErrorKind::Conflict,
+            format!("the plan is out of date: {first}"),
+        );
+        Err(rest
+            .iter()
+            .fold(error, Error::reason)
+            .advise("Plan again, and look at what is new"))
+    }
+
+    /// Notes in a plan to delete a snapshot who needs it.
+    async fn note_users(&self, snapshot: &Snapshot, plan: &mut JobPlan) -> Result<()> {
+        let claim = self
+            .shared
+            .store
+            .claims
+            .get(&Subject::Snapshot(snapshot.id))
+            .await?;
+        for job in claim.jobs() {
+            plan.blocked_by
+                .push(match self.shared.store.hold(job).await {
+                    Ok(_) => {
+                        format!("restore {job} keeps it as its way back: undo or accept that first")
+                    }
+                    Err(_) => format!("job {job} works with it"),
+                });
+            plan.steps = None;
+        }
+        Ok(())
+    }
+
+    /// Whether a restore was allowed to power its target off: then so is its undo.
+    async fn allowed(&self, restore: JobId) -> Result<Option<Duration>> {
+        Ok(match self.shared.store.job(restore).await?.job.request {
+            Request::Restore(ask) => ask.may_power_off,
+            _ => None,
+        })
+    }
+
+    async fn order(
+        &self,
+        id: JobId,
+        order: impl FnOnce(oneshot::Sender<Result<()>>) -> Order,
+    ) -> Result<()> {
+        self.check_writable()?;
+        let job = self.shared.store.job(id).await?.job;
+        let refused = |message: String| Error::new(ErrorKind::Precondition, message);
+        if job.outcome.is_some() {
+            return Err(refused(format!("job {id} is over or waits for a person")));
+        }
+        let Some(driver) = self.shared.driver(id) else {
+            return Err(
+                refused(format!("nothing drives job {id} here")).advise("Spawn run() first")
+            );
+        };
+        let (reply, answer) = oneshot::channel();
+        let gone = || refused(format!("job {id} ended meanwhile"));
+        driver.send(order(reply)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    fn kick(&self, id: JobId) {
+        // Without a running engine it waits in the state.
+        let _ = self.shared.starts.send(id);
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if self.shared.read_only {
+            return Err(
+                Error::new(ErrorKind::Permission, "it was opened to look only")
+                    .advise("Open it without read_only()"),
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,226 @@
+//! What the end of a job makes of the catalogue, the claims and the job's row: one batch.
+
+use jiff::Timestamp;
+use stillpoint_core::{Capture, CopyKind, JobId, Part, Result, Snapshot, SnapshotState, Verified};
+use stillpoint_iaas::Output;
+use stillpoint_restore::{Machine, Outcome};
+use stillpoint_state::claims::Subject;
+use stillpoint_state::{Batch, Guard};
+
+use crate::action::{Action, Outputs, StepOutput};
+use crate::job::Job;
+use crate::plan::{Claim, Effect, JobPlan};
+use crate::store::{Hold, Store};
+
+/// A job at its end.
+pub(crate) struct Ending<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) plan: &'a JobPlan,
+    pub(crate) machine: &'a Machine<Action, StepOutput>,
+    pub(crate) outcome: &'a Outcome,
+    pub(crate) at: Timestamp,
+}
+
+impl Ending<'_> {
+    /// Adds everything to the batch, and completes the job's row.
+    pub(crate) async fn add(&self, batch: &mut Batch, job: &mut Job) -> Result<()> {
+        job.outcome = Some(self.outcome.clone());
+        if matches!(self.outcome, Outcome::NeedsIntervention { .. }) {
+            // Everything stays claimed and listed as it is until a person has looked.
+            return self.store.put_job(batch, job, false).await;
+        }
+        job.ended_at = Some(self.at);
+        self.store.unclaim(batch, self.plan, job.id).await?;
+        match &self.plan.effect {
+            Effect::Delete {
+                snapshot,
+                was,
+                releases,
+            } => {
+                let mut row = self.store.catalogue.get(*snapshot).await?;
+                let left = self.parts_left(&row.snapshot);
+                if self.good() && left.is_empty() {
+                    self.store.catalogue.remove(batch, &row);
+                    if let Some(restore) = releases {
+                        self.release(batch, *restore, *snapshot).await?;
+                    }
+                } else {
+                    let all = left.len() == row.snapshot.parts.len();
+                    row.snapshot.state = if all { *was } else { SnapshotState::Partial };
+                    row.snapshot.parts = left;
+                    self.store.catalogue.update(batch, &row)?;
+                    self.unsettle(batch).await?;
+                }
+            }
+            Effect::Safeguard {
+                entry,
+                steps,
+                proof,
+            } if self.good() => {
+                let mut entry = (**entry).clone();
+                if let Some(id) = job.snapshot {
+                    entry.id = id;
+                }
+                entry.job = job.id;
+                self.complete(&mut entry, steps, proof.as_deref());
+                self.store.catalogue.insert(batch, &entry)?;
+                let kept = Subject::Snapshot(entry.id);
+                self.store.claims.take(batch, &kept, job.id).await?;
+                let hold = Hold {
+                    safety: entry.id,
+                    settled_by: None,
+                };
+                self.store
+                    .put_hold(batch, job.id, Guard::Absent, Some(&hold))?;
+            }
+            Effect::Take {
+                entry,
+                steps,
+                proof,
+            } => {
+                let mut row = self
+                    .store
+                    .catalogue
+                    .get(job.snapshot.unwrap_or(entry.id))
+                    .await?;
+                if self.good() {
+                    self.complete(&mut row.snapshot, steps, proof.as_deref());
+                    self.store.catalogue.update(batch, &row)?;
+                } else {
+                    self.store.catalogue.remove(batch, &row);
+                }
+            }
+            Effect::Undo { of, safety } if self.good() => {
+                let row = self.store.catalogue.get(*safety).await?;
+                self.store.catalogue.remove(batch, &row);
+                self.release(batch, *of, *safety).await?;
+            }
+            Effect::None | Effect::Safeguard { .. } => {}
+            Effect::Undo { .. } => self.unsettle(batch).await?,
+        }
+        if !self.good() {
+            job.snapshot = None;
+        }
+        if matches!(self.plan.effect, Effect::None) && self.good() {
+            job.made = self.made();
+        }
+        self.store.put_job(batch, job, false).await
+    }
+
+    fn good(&self) -> bool {
+        matches!(
+            self.outcome,
+            Outcome::Completed
+                | Outcome::CompletedWithWarnings { .. }
+                | Outcome::PartiallyFailed { .. }
+        )
+    }
+
+    /// The parts whose delete step is not done.
+    fn parts_left(&self, snapshot: &Snapshot) -> Vec<Part> {
+        let parts = snapshot.parts.iter().enumerate();
+        parts
+            .filter(|(number, _)| {
+                Outputs::output(self.machine, &format!("delete/{number}")).is_none()
+            })
+            .map(|(_, part)| part.clone())
+            .collect()
+    }
+
+    /// The snapshot with all that its steps have confirmed and proven.
+    fn complete(&self, snapshot: &mut Snapshot, steps: &[String], proof: Option<&str>) {
+        let proof = match proof.and_then(|step| Outputs::output(self.machine, step)) {
+            Some(StepOutput::Proof(proof)) => Some(proof),
+            _ => None,
+        };
+        let mut parts = snapshot.parts.iter_mut();
+        for step in steps {
+            match Outputs::output(self.machine, step) {
+                Some(StepOutput::Operation(Output::Snapshot(taken))) => {
+                    for (had, part) in taken.parts.iter().zip(parts.by_ref()) {
+                        part.snapshot = had.snapshot.clone();
+                        part.size = had.size;
+                        part.copy = had.copy;
+                    }
+                    let record = &mut snapshot.consistency;
+                    record.reached = Some(match record.reached {
+                        Some(level) => level.min(taken.consistency),
+                        None => taken.consistency,
+                    });
+                    record.capture = match record.capture {
+                        Some(Capture::Live) => Some(Capture::Live),
+                        _ => Some(taken.capture),
+                    };
+                    snapshot.memory = taken.memory;
+                    snapshot.taken_at = snapshot.taken_at.max(Some(taken.taken_at));
+                }
+                Some(StepOutput::Operation(Output::Created(image))) => {
+                    if let Some(part) = parts.next() {
+                        part.snapshot = image.clone();
+                        part.copy = CopyKind::Full;
+                    }
+                    self.complete_image(snapshot);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        if let Some(proof) = proof {
+            snapshot.verified = Some(Verified {
+                level: proof.level,
+                at: self.at,
+            });
+            for (part, digest) in snapshot.parts.iter_mut().zip(&proof.digests) {
+                part.digest = Some(*digest);
+            }
+        }
+        snapshot.state = SnapshotState::Taken;
+    }
+
+    /// An image holds the point in time of the snapshot it was made from.
+    fn complete_image(&self, snapshot: &mut Snapshot) {
+        if let Some(StepOutput::Operation(Output::Snapshot(taken))) =
+            Outputs::output(self.machine, "snapshot/0")
+        {
+            snapshot.consistency.reached = Some(taken.consistency);
+            snapshot.consistency.capture = Some(taken.capture);
+            snapshot.taken_at = Some(taken.taken_at);
+        }
+    }
+
+    /// What a restore to something new made for its caller, the instance first.
+    fn made(&self) -> Vec<stillpoint_core::ResourceRef> {
+        let steps = self.machine.plan().steps().iter().rev();
+        let outputs = steps.filter_map(|step| Outputs::output(self.machine, step.name.as_str()));
+        outputs.flat_map(StepOutput::resources).collect()
+    }
+
+    /// The restore keeps its safety snapshot no longer.
+    async fn release(
+        &self,
+        batch: &mut Batch,
+        restore: JobId,
+        safety: stillpoint_core::SnapshotId,
+    ) -> Result<()> {
+        let (_, version) = self.store.hold(restore).await?;
+        self.store
+            .put_hold(batch, restore, Guard::At(version), None)?;
+        self.store
+            .claims
+            .release(batch, &Subject::Snapshot(safety), restore)
+            .await
+    }
+
+    /// The restore may be undone or accepted by another job again.
+    async fn unsettle(&self, batch: &mut Batch) -> Result<()> {
+        for claim in &self.plan.claims {
+            if let Claim::Settle(restore) = claim {
+                let (mut hold, version) = self.store.hold(*restore).await?;
+                hold.settled_by = None;
+                self.store
+                    .put_hold(batch, *restore, Guard::At(version), Some(&hold))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! Drives all jobs: those that are found unfinished, and those that are started.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use stillpoint_core::{Error, ErrorKind, JobId, Result, Retry};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::drive::{Driver, Order};
+use crate::shared::{Phase, Shared, lock};
+
+/// How long to wait before a job that could not be driven is tried again: this, doubled up to
+/// [`SLOWEST`].
+const SLOW: Duration = Duration::from_millis(500);
+const SLOWEST: Duration = Duration::from_secs(60);
+
+/// Claims the engine at once, so that who waits for a job sees that somebody drives.
+pub(crate) fn run(shared: Arc<Shared>) -> impl Future<Output = Result<()>> + Send + 'static {
+    let claimed = claim(&shared);
+    async move {
+        let (started, _running) = claimed?;
+        drive_all(&shared, started).await
+    }
+}
+
+/// Gives the engine back when its run ends, in whatever way.
+struct Running {
+    shared: Arc<Shared>,
+}
+
+type Starts = mpsc::UnboundedReceiver<JobId>;
+
+fn claim(shared: &Arc<Shared>) -> Result<(StartsGuard, Running)> {
+    if shared.read_only {
+        return Err(Error::new(
+            ErrorKind::Permission,
+            "it was opened to look only",
+        ));
+    }
+    let started = lock(&shared.started).take();
+    let started = started.ok_or_else(|| {
+        Error::new(ErrorKind::Busy, "this engine runs already").advise("Spawn run() once")
+    })?;
+    shared.running.store(true, Ordering::SeqCst);
+    shared.phase.send_replace(Phase::Driving);
+    let guard = StartsGuard {
+        shared: Arc::clone(shared),
+        starts: Some(started),
+    };
+    Ok((
+        guard,
+        Running {
+            shared: Arc::clone(shared),
+        },
+    ))
+}
+
+/// Gives the receiving end back, so that the engine can run again.
+struct StartsGuard {
+    shared: Arc<Shared>,
+    starts: Option<Starts>,
+}
+
+impl Drop for StartsGuard {
+    fn drop(&mut self) {
+        *lock(&self.shared.started) = self.starts.take();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.running.store(false, Ordering::SeqCst);
+        self.shared.phase.send_replace(Phase::Ended);
+    }
+}
+
+async fn drive_all(shared: &Arc<Shared>, mut guard: StartsGuard) -> Result<()> {
+    let mut drivers = JoinSet::new();
+    for job in shared.store.active().await? {
+        spawn(shared, &mut drivers, job);
+    }
+    let mut phase = shared.phase.subscribe();
+    let grace = loop {
+        let starts = guard
+            .starts
+            .as_mut()
+            .expect("it is given back only when dropped");
+        tokio::select! {
+            Some(job) = starts.recv() => spawn(shared, &mut drivers, job),
+            Some(_) = drivers.join_next() => {}
+            ending = phase.wait_for(|phase| matches!(phase, Phase::Ending(_))) => {
+                match ending.as_deref() {
+                    Ok(Phase::Ending(grace)) => break *grace,
+                    _ => break Duration::ZERO,
+                }
+            }
+        }
+    };
+    for driver in lock(&shared.drivers).values() {
+        // One that is over needs no pause.
+        let _ = driver.send(Order::Pause);
+    }
+    let all = async { while drivers.join_next().await.is_some() {} };
+    if crate::clock::within(&*shared.clock, grace, all)
+        .await
+        .is_none()
+    {
+        tracing::warn!("jobs are left to the next run: the grace is over");
+    }
+    drivers.shutdown().await;
+    lock(&shared.drivers).clear();
+    Ok(())
+}
+
+fn spawn(shared: &Arc<Shared>, drivers: &mut JoinSet<()>, job: JobId) {
+    let (sender, orders) = mpsc::unbounded_channel();
+    {
+        let mut known = lock(&shared.drivers);
+        if known.get(&job).is_some_and(|driver| !driver.is_closed()) {
+            return;
+        }
+        known.insert(job, sender);
+    }
+    drivers.spawn(drive_to_the_end(Arc::clone(shared), job, orders));
+}
+
+/// Drives a job until it is over; what stands in the way for a while is waited out.
+async fn drive_to_the_end(shared: Arc<Shared>, job: JobId, orders: mpsc::UnboundedReceiver<Order>) {
+    let mut orders = Some(orders);
+    let mut wait = SLOW;
+    loop {
+        let inbox = orders.take().unwrap_or_else(|| {
+            let (sender, orders) = mpsc::unbounded_channel();
+            lock(&shared.drivers).insert(job, sender);
+            orders
+        });
+        let driven = match Driver::take_over(Arc::clone(&shared), job, inbox).await {
+            Ok(driver) => driver.drive().await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = driven else {
+            lock(&shared.drivers).remove(&job);
+            return;
+        };
+        let lasting = matches!(
+            error.kind(),
+            ErrorKind::Corrupt | ErrorKind::Internal | ErrorKind::Invalid | ErrorKind::NotFound
+        );
+        if lasting {
+            tracing::error!(%job, %error, "this job cannot be driven");
+            lock(&shared.given_up).insert(job, error);
+            lock(&shared.drivers).remove(&job);
+            shared.gave_up.notify_waiters();
+            return;
+        }
+        tracing::warn!(%job, %error, "the job goes on later");
+        let after = match error.retry() {
+            Retry::After(after) => after.min(SLOWEST),
+            _ => wait,
+        };
+        shared.clock.sleep(after.max(SLOW)).await;
+        wait = (wait * 2).min(SLOWEST);
+    }
+}
