@@ -1,6 +1,7 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -71,13 +72,26 @@ impl Opener {
 
     /// Opens and checks every page.
     fn open(&self) -> Result<Opened> {
+        // With all writes kept from it, so that a damaged file stays as it was found.
+        let trial = Overlay::new(self.backend()?).map_err(|e| error::io("open", &self.path, e))?;
+        drop(self.guarded(Box::new(trial), true)?);
+        self.guarded(self.backend()?, false)
+    }
+
+    fn backend(&self) -> Result<Box<dyn StorageBackend>> {
+        (self.backend)().map_err(|source| error::io("open", &self.path, source))
+    }
+
+    /// redb believes some of what it reads before it has checked it, and panics over the rest.
+    fn guarded(&self, inner: Box<dyn StorageBackend>, check: bool) -> Result<Opened> {
+        panic::catch_unwind(AssertUnwindSafe(|| self.open_on(inner, check)))
+            .unwrap_or_else(|_| Err(error::damaged(&self.path)))
+    }
+
+    fn open_on(&self, inner: Box<dyn StorageBackend>, check: bool) -> Result<Opened> {
         let path = &self.path;
-        let inner = (self.backend)().map_err(|source| error::io("open", path, source))?;
-        let empty = inner
-            .len()
-            .map_err(|source| error::io("open", path, source))?
-            == 0;
-        if empty {
+        let length = inner.len();
+        if length.map_err(|source| error::io("open", path, source))? == 0 {
             // redb would make a new database of it.
             return Err(error::damaged(path));
         }
@@ -86,13 +100,15 @@ impl Opener {
             .set_cache_size(CACHE_BYTES)
             .create_with_backend(Backend::new(inner, Arc::clone(&health)))
             .map_err(|source| error::redb("open", path, source))?;
-        let whole = database
-            .check_integrity()
-            .map_err(|source| error::redb("check", path, source))?;
-        if !whole {
-            return Err(error::damaged(path));
+        if check {
+            let whole = database
+                .check_integrity()
+                .map_err(|source| error::redb("check", path, source))?;
+            if !whole {
+                return Err(error::damaged(path));
+            }
+            table::check_format(&database, path)?;
         }
-        table::check_format(&database, path)?;
         Ok(Opened {
             database: Arc::new(database),
             health,
