@@ -148,7 +148,9 @@ impl World {
         if self.personality == Personality::Process {
             return Err(self.unsupported("create_disk takes no snapshot, in any version"));
         }
-        self.check_kind(from, ResourceKind::Snapshot)?;
+        if from.kind() != ResourceKind::Image {
+            self.check_kind(from, ResourceKind::Snapshot)?;
+        }
         let least = self.size_of(from);
         if size < least {
             let what = format!("a volume of {size} bytes cannot hold its {least}");
