@@ -1,6 +1,8 @@
 //! A pure state machine that runs a plan of steps to its end, or back.
 
 mod call;
+#[cfg(test)]
+mod check;
 mod guard;
 mod machine;
 mod plan;

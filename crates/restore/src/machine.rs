@@ -6,7 +6,7 @@ mod end;
 mod errors;
 mod fall;
 mod legal;
-mod state;
+pub(crate) mod state;
 mod tree;
 
 use std::sync::Arc;
@@ -31,8 +31,11 @@ use state::{At, Flow, State};
 /// linear in the number of steps.
 #[derive(Debug)]
 pub struct Machine<A, O> {
-    plan: Arc<Plan<A>>,
-    state: State<O>,
+    pub(crate) plan: Arc<Plan<A>>,
+    pub(crate) state: State<O>,
+    /// The guard that a test has switched off.
+    #[cfg(test)]
+    pub(crate) off: Option<crate::check::Guard>,
 }
 
 impl<A, O> Machine<A, O> {
@@ -44,7 +47,12 @@ impl<A, O> Machine<A, O> {
             plan.brackets().len(),
             plan.groups().len(),
         );
-        Self { plan, state }
+        Self {
+            plan,
+            state,
+            #[cfg(test)]
+            off: None,
+        }
     }
 
     /// The plan it runs.
@@ -215,6 +223,8 @@ impl<A, O: Clone> Clone for Machine<A, O> {
         Self {
             plan: Arc::clone(&self.plan),
             state: self.state.clone(),
+            #[cfg(test)]
+            off: self.off,
         }
     }
 }

@@ -96,7 +96,7 @@ impl<A, O> Machine<A, O> {
     }
 
     /// All calls that exist at present.
-    pub(super) fn calls(&self) -> impl Iterator<Item = Call> + '_ {
+    pub(crate) fn calls(&self) -> impl Iterator<Item = Call> + '_ {
         let brackets = (0..).map(BracketIx).take(self.state.brackets.len());
         let steps = (0..).map(StepIx).zip(&self.state.steps);
         let of_brackets = brackets.flat_map(|ix| [Call::Acquire(ix), Call::Release(ix)]);
@@ -179,7 +179,7 @@ impl<A, O> Machine<A, O> {
 
     /// Whether the state of everything else lets this call begin; if not, why.
     pub(super) fn may_begin(&self, call: Call) -> Result<(), &'static str> {
-        let halting = guard!(self, NothingNewWhileStuck, self.state.stuck == 0);
+        let halting = guard!(self, NothingNewWhileStuck, permits: self.state.stuck == 0);
         if !halting && !matches!(call, Call::Release(_)) {
             return Err("something else waits for an operator");
         }
@@ -208,24 +208,26 @@ impl<A, O> Machine<A, O> {
         let over = order.waits[step.index()]
             .iter()
             .all(|need| self.over(*need));
-        if !guard!(self, NeedsFirst, over) {
+        if !guard!(self, NeedsFirst, permits: over) {
             return Err("something it needs is not over");
         }
         let free = order.after[step.index()]
             .iter()
             .all(|ix| self.state.brackets[ix.index()].free());
-        if !guard!(self, ReleaseBeforeAfter, free) {
+        if !guard!(self, ReleaseBeforeAfter, permits: free) {
             return Err("a bracket it comes after is not released");
         }
-        if !guard!(self, SweepBeforeRepeat, state.swept()) {
+        if !guard!(self, SweepBeforeRepeat, permits: state.swept()) {
             return Err("what an earlier attempt left is not removed");
         }
         let pivot = order.pivot == Some(step);
         let swept = || self.state.steps.iter().all(super::state::StepState::swept);
-        if pivot && !guard!(self, SweepBeforePivot, swept()) {
+        if pivot && !guard!(self, SweepBeforePivot, permits: swept()) {
             return Err("something is to be removed before the pivot");
         }
-        if self.restarting(step) && !guard!(self, GroupRestartsTogether, self.at_start(step)) {
+        if self.restarting(step)
+            && !guard!(self, GroupRestartsTogether, permits: self.at_start(step))
+        {
             return Err("its group is not back at its beginning");
         }
         Ok(())
@@ -242,7 +244,7 @@ impl<A, O> Machine<A, O> {
         let clear = order.behind[step.index()]
             .iter()
             .all(|later| self.clear(*later));
-        if !guard!(self, UndoInReverse, clear) {
+        if !guard!(self, UndoInReverse, permits: clear) {
             return Err("a later step is not undone yet");
         }
         Ok(())
@@ -262,7 +264,7 @@ impl<A, O> Machine<A, O> {
         let held = self.plan.order().outer[bracket.index()]
             .iter()
             .all(|outer| self.firm(*outer));
-        if !guard!(self, OuterFirst, held) {
+        if !guard!(self, OuterFirst, permits: held) {
             return Err("a bracket around it is not held yet");
         }
         if !self.wanted(bracket) {
@@ -279,10 +281,10 @@ impl<A, O> Machine<A, O> {
         let inner_free = self.plan.order().inner[bracket.index()]
             .iter()
             .all(|ix| self.state.brackets[ix.index()].free());
-        if !guard!(self, InnerReleasedFirst, inner_free) {
+        if !guard!(self, InnerReleasedFirst, permits: inner_free) {
             return Err("a bracket inside it is not released yet");
         }
-        if !guard!(self, HeldToTheLast, !self.needed(bracket)) {
+        if guard!(self, HeldToTheLast, demands: self.needed(bracket)) {
             return Err("something it covers is not over");
         }
         Ok(())
@@ -292,7 +294,7 @@ impl<A, O> Machine<A, O> {
         let held = self.plan.order().around[step.index()]
             .iter()
             .all(|ix| self.firm(*ix));
-        if guard!(self, BracketBeforeStep, held) {
+        if guard!(self, BracketBeforeStep, permits: held) {
             Ok(())
         } else {
             Err("a bracket around it is not held")
@@ -304,7 +306,7 @@ impl<A, O> Machine<A, O> {
             .iter()
             .filter(|ix| self.through_undo(**ix));
         let held = around.all(|ix| self.firm(*ix));
-        if guard!(self, BracketAroundUndo, held) {
+        if guard!(self, BracketAroundUndo, permits: held) {
             Ok(())
         } else {
             Err("a bracket around it is not held")
@@ -314,10 +316,7 @@ impl<A, O> Machine<A, O> {
     /// Held, and good enough to begin something on.
     fn firm(&self, bracket: BracketIx) -> bool {
         let state = &self.state.brackets[bracket.index()];
-        state.acquire.at == At::Done
-            && !state.spoiled
-            && state.release.at.idle()
-            && state.release.tries == 0
+        state.acquire.at == At::Done && !state.spoiled
     }
 
     fn through_undo(&self, bracket: BracketIx) -> bool {
@@ -352,7 +351,7 @@ impl<A, O> Machine<A, O> {
                 let state = &self.state.steps[step.index()];
                 if through {
                     let busy = state.run.at.in_flight() || state.run.at == At::Stuck;
-                    // A spoiled one was never fully acquired: only what is unsure keeps it.
+                    // A spoiled one has to go first: only what is unsure keeps it.
                     busy || !spoiled
                         && if forward {
                             !self.over(*step) || !state.swept()
@@ -367,7 +366,7 @@ impl<A, O> Machine<A, O> {
     }
 
     /// Whether a step is over as far as those that need it are concerned.
-    pub(super) fn over(&self, step: StepIx) -> bool {
+    pub(crate) fn over(&self, step: StepIx) -> bool {
         let state = &self.state.steps[step.index()];
         state.skipped || matches!(state.run.at, At::Done | At::Failed)
     }

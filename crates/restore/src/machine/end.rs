@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Machine,
     due::Next,
-    state::{At, Flow},
+    state::{At, BracketState, Flow},
 };
 use crate::{BracketIx, Call, Matters, Phase, StepIx};
 
@@ -137,6 +137,9 @@ impl<A, O> Machine<A, O> {
         if self.state.stuck > 0 {
             return Some(self.needs_intervention());
         }
+        if !self.settled() {
+            return None;
+        }
         Some(match &self.state.flow {
             Flow::Forward => self.completed(),
             Flow::Unwinding { cause: None } => Outcome::Cancelled {
@@ -165,6 +168,21 @@ impl<A, O> Machine<A, O> {
             // Later than any deadline: what is not due then never is.
             !self.in_flight(call) && self.next(call, jiff::Timestamp::MAX) == Next::Never
         })
+    }
+
+    /// Whether the end is a good one. Without this a mistake in what is due could pass for success.
+    fn settled(&self) -> bool {
+        let forward = self.state.flow == Flow::Forward;
+        let steps = (0..).map(StepIx).zip(&self.state.steps);
+        let mut steps = steps.map(|(ix, state)| {
+            state.swept()
+                && if forward {
+                    self.over(ix)
+                } else {
+                    self.clear(ix)
+                }
+        });
+        steps.all(|fine| fine) && self.state.brackets.iter().all(BracketState::free)
     }
 
     fn completed(&self) -> Outcome {

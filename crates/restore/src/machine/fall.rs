@@ -42,7 +42,7 @@ impl<A, O: Clone> Machine<A, O> {
         // A release is tried for as long as it has time.
         let tries_left = matches!(call, Call::Release(_)) || slot.tries < retry.attempts;
         let in_time = slot.deadline.is_none_or(|deadline| from < deadline);
-        (guard!(self, AttemptsBounded, tries_left) && in_time).then_some(from)
+        (guard!(self, AttemptsBounded, permits: tries_left) && in_time).then_some(from)
     }
 
     fn step_fell(&mut self, step: StepIx, left: Left<O>, from: Option<Timestamp>) {
@@ -78,7 +78,7 @@ impl<A, O: Clone> Machine<A, O> {
             for lost in &self.plan.order().skips[step.index()] {
                 self.state.steps[lost.index()].skipped = true;
             }
-        } else if pivot || guard!(self, ForwardPastPivot, self.can_unwind()) {
+        } else if pivot || guard!(self, ForwardPastPivot, permits: self.can_unwind()) {
             self.set(call, At::Failed);
             self.unwind(Some(call));
         } else {
@@ -131,7 +131,7 @@ impl<A, O: Clone> Machine<A, O> {
 
     /// Something that a step made is to be removed.
     pub(super) fn discard(&mut self, step: StepIx, what: O) {
-        if self.plan.step(step).is_harmless() || guard!(self, TwinsSwept, false) {
+        if !guard!(self, ExtrasSwept, demands: !self.plan.step(step).is_harmless()) {
             return;
         }
         let removable = self.plan.step(step).remover().is_some();
@@ -163,7 +163,8 @@ impl<A, O: Clone> Machine<A, O> {
     }
 
     fn restart(&mut self, group: usize) {
-        if guard!(self, GroupRestarts, false) {
+        #[cfg(test)]
+        if self.off == Some(crate::check::Guard::GroupRestarts) {
             return;
         }
         self.state.restarting[group] = true;
@@ -209,7 +210,7 @@ impl<A, O: Clone> Machine<A, O> {
         }
     }
 
-    pub(super) fn settle(&self, call: Call) -> SignedDuration {
+    pub(crate) fn settle(&self, call: Call) -> SignedDuration {
         match call {
             Call::Acquire(ix) | Call::Release(ix) => self.plan.bracket(ix).settle,
             Call::Do(step) | Call::Sweep { step, .. } | Call::Undo(step) => {

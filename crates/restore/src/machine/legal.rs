@@ -48,7 +48,7 @@ impl<A, O> Machine<A, O> {
         if matches!(self.state.flow, Flow::Unwinding { .. }) {
             return Err(StopRefused::Unwinding);
         }
-        if !guard!(self, NoStopPastPivot, self.can_unwind())
+        if !guard!(self, NoStopPastPivot, permits: self.can_unwind())
             && let Some(pivot) = self.plan.order().pivot
         {
             return Err(StopRefused::PastPivot {
@@ -64,7 +64,7 @@ impl<A, O> Machine<A, O> {
     fn check_epoch(&self, record: &Record<O>) -> Result<(), ApplyError> {
         let (record_epoch, current) = (record.epoch, self.state.epoch);
         let recovered = matches!(record.event, Event::Recovered);
-        if record_epoch < current && !guard!(self, StaleRefused, false) {
+        if guard!(self, StaleRefused, demands: record_epoch < current) {
             Err(ApplyError::Stale {
                 record: record_epoch,
                 current,

@@ -98,7 +98,8 @@ pub(crate) struct BracketState<O> {
     pub(crate) release: Slot,
     /// What acquiring gave back: it is held, or half held, and has to be released.
     pub(crate) held: Option<O>,
-    /// Held, but no step may begin on the strength of it.
+    /// Half held, half released, or not to be trusted: nothing may begin on the strength of it, and it has to be
+    /// released before it can be acquired anew.
     pub(crate) spoiled: bool,
     pub(crate) round: u32,
 }

@@ -1,0 +1,1 @@
+//! Each guard switched off in turn.
