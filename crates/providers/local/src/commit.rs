@@ -30,6 +30,8 @@ pub(crate) struct Move {
 
 impl Record for Commit {
     const AREA: Area = Area::Commits;
+    const REMEDY: &str = "Look which of the operation's files are in `staged` and which are in their \
+        place, make it one or the other, and remove this record";
 }
 
 impl Move {

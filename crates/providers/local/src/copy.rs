@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use stillpoint_core::CopyKind;
 
 use crate::extents;
-use crate::failpoint;
+use crate::failpoint::{self, Step};
 use crate::jobs::Job;
 
 /// How much is copied between two looks at whether to stop.
@@ -54,7 +54,7 @@ pub(crate) fn copy(
         job.advance(size);
         return Ok(CopyKind::Shallow);
     }
-    failpoint::reached("allocate")?;
+    failpoint::reached(Step::Use)?;
     ftruncate(to, size)?;
     let mut in_kernel = method != Method::ReadWrite;
     let mut buffer = Vec::new();
@@ -64,7 +64,7 @@ pub(crate) fn copy(
         let mut at = extent.offset;
         while at < extent.end() {
             job.go_on()?;
-            failpoint::reached("copy")?;
+            failpoint::reached(Step::Use)?;
             let length = (extent.end() - at).min(CHUNK);
             let copied = if in_kernel {
                 match copy_range(from, to, at, length)? {
@@ -89,7 +89,7 @@ pub(crate) fn copy(
 
 /// Makes a file share all blocks of another; false where that cannot be.
 pub(crate) fn clone(from: &File, to: &File) -> io::Result<bool> {
-    failpoint::reached("clone")?;
+    failpoint::reached(Step::Use)?;
     match ioctl_ficlone(to, from) {
         Ok(()) => Ok(true),
         // No such file system, two file systems, a swap or otherwise special file.

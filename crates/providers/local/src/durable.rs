@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fsync, openat, renameat_wit
 use rustix::io::Errno;
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use crate::failpoint;
+use crate::failpoint::{self, Step};
 use crate::failure::storage;
 use crate::folder::{Area, Folder};
 
@@ -15,7 +15,7 @@ impl Folder {
     /// Makes an empty file to fill in, in place of one that a failed attempt left.
     pub(crate) fn stage(&self, name: &str) -> Result<File> {
         let problem = |source| storage("make", &self.path(Area::Staged, name), source);
-        failpoint::reached("create").map_err(problem)?;
+        failpoint::reached(Step::Use).map_err(problem)?;
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(self.fd(Area::Staged), name, flags, Mode::RUSR | Mode::WUSR)
@@ -26,7 +26,7 @@ impl Folder {
     /// Stages a whole small file, durably.
     pub(crate) fn stage_bytes(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let mut file = self.stage(name)?;
-        failpoint::reached("write")
+        failpoint::reached(Step::Use)
             .and_then(|()| file.write_all(bytes))
             .map_err(|source| storage("write", &self.path(Area::Staged, name), source))?;
         self.sync_file(&file, Area::Staged, name)
@@ -34,14 +34,14 @@ impl Folder {
 
     /// Returns once the file's bytes and size survive a power loss.
     pub(crate) fn sync_file(&self, file: &File, area: Area, name: &str) -> Result<()> {
-        failpoint::reached("sync")
+        failpoint::reached(Step::Use)
             .and_then(|()| Ok(fsync(file)?))
             .map_err(|source| storage("sync", &self.path(area, name), source))
     }
 
     /// Returns once the names in an area survive a power loss.
     pub(crate) fn sync(&self, area: Area) -> Result<()> {
-        failpoint::reached("sync names")
+        failpoint::reached(Step::Free)
             .and_then(|()| Ok(fsync(self.fd(area))?))
             .map_err(|source| storage("sync", &self.path(area, ""), source))
     }
@@ -49,7 +49,7 @@ impl Folder {
     /// Moves a file. Where the new name is taken, that is a conflict or, with `replace`, its end.
     pub(crate) fn rename(&self, from: (Area, &str), to: (Area, &str), replace: bool) -> Result<()> {
         let problem = |source| storage("move a file to", &self.path(to.0, to.1), source);
-        failpoint::reached("rename").map_err(problem)?;
+        failpoint::reached(Step::Use).map_err(problem)?;
         let flags = if replace {
             RenameFlags::empty()
         } else {
@@ -69,7 +69,7 @@ impl Folder {
     /// Removes a name; one that is gone is a success, and false.
     pub(crate) fn remove(&self, area: Area, name: &str) -> Result<bool> {
         let problem = |source| storage("remove", &self.path(area, name), source);
-        failpoint::reached("remove").map_err(problem)?;
+        failpoint::reached(Step::Free).map_err(problem)?;
         match unlinkat(self.fd(area), name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),

@@ -79,18 +79,25 @@ pub(crate) struct DiskRecord {
 
 impl Record for VolumeRecord {
     const AREA: Area = Area::Volumes;
+    const REMEDY: &str =
+        "Put it back from a copy, or remove it: the volume is whole without it, but for labels";
 }
 
 impl Record for SnapshotRecord {
     const AREA: Area = Area::Snapshots;
+    const REMEDY: &str =
+        "Put it back from a copy, or delete the snapshot: other snapshots are not affected";
 }
 
 impl Record for ImageRecord {
     const AREA: Area = Area::Images;
+    const REMEDY: &str = "Put it back from a copy, or delete the image: nothing else needs it";
 }
 
 impl Record for InstanceRecord {
     const AREA: Area = Area::Instances;
+    const REMEDY: &str =
+        "Put it back from a copy, or delete the instance and make it anew: its volumes are whole";
 }
 
 /// The name of the file with the bytes of a snapshot or an image.

@@ -1,16 +1,15 @@
 //! Instances: records that name their disks.
 
 use jiff::Timestamp;
-use stillpoint_core::{Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result};
+use stillpoint_core::{Disk, Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result};
 use stillpoint_iaas::{NewDisk, Observation, OperationKey, Output};
 
-use crate::create::free_id;
 use crate::entity::{DiskRecord, InstanceRecord};
 use crate::folder::Area;
 use crate::ids::is_file_name;
 use crate::inventory::missing;
 use crate::local::Local;
-use crate::record::file_name;
+use crate::make::free_id;
 
 pub(crate) fn create(
     local: &Local,
@@ -20,33 +19,17 @@ pub(crate) fn create(
     disks: &[NewDisk],
 ) -> Result<()> {
     let _records = local.records();
-    let id = free_id(
-        local,
-        ResourceKind::Instance,
-        Area::Instances,
-        name,
-        key,
-        file_name,
-    )?;
-    let mut records: Vec<DiskRecord> = Vec::new();
+    let id = free_id(local, ResourceKind::Instance, name, key)?;
+    let mut records = Vec::new();
     for disk in disks {
-        require_free(local, &disk.volume)?;
-        let twice = records.iter().any(|other| {
-            other.name == disk.name || other.volume.as_deref() == Some(disk.volume.id())
-        });
-        if twice {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                format!("disk `{}` or its volume is named twice", disk.name),
-            )
-            .advise("Give every disk a name and a volume of its own"));
-        }
-        records.push(DiskRecord {
-            name: disk.name.clone(),
-            volume: Some(disk.volume.id().to_owned()),
-            size: 0,
-            boot: disk.boot,
-        });
+        require_free(local, &disk.volume, None)?;
+        add(
+            &mut records,
+            &disk.name,
+            Some(disk.volume.id()),
+            0,
+            disk.boot,
+        )?;
     }
     local.folder.store(
         &id,
@@ -58,6 +41,64 @@ pub(crate) fn create(
             disks: records,
         },
     )
+}
+
+/// Makes the instance as the embedder says it is, or brings it up to date.
+pub(crate) fn declare(local: &Local, name: &str, disks: &[Disk]) -> Result<ResourceRef> {
+    let instance = local.reference(ResourceKind::Instance, name)?;
+    let id = local.id(&instance, ResourceKind::Instance)?;
+    let _claimed = local.claims.claim(&[], &[&instance])?;
+    let _records = local.records();
+    let mut records = Vec::new();
+    for disk in disks {
+        let volume = match &disk.volume {
+            Some(volume) => {
+                require_free(local, volume, Some(id))?;
+                Some(volume.id())
+            }
+            None => None,
+        };
+        add(&mut records, &disk.name, volume, disk.size, disk.boot)?;
+    }
+    let mut record = local
+        .folder
+        .load::<InstanceRecord>(id)?
+        .unwrap_or_else(|| InstanceRecord {
+            name: name.to_owned(),
+            labels: Labels::new(),
+            created_at: Timestamp::now(),
+            created_by: None,
+            disks: Vec::new(),
+        });
+    record.disks = records;
+    local.folder.store(id, &record)?;
+    Ok(instance)
+}
+
+fn add(
+    disks: &mut Vec<DiskRecord>,
+    name: &str,
+    volume: Option<&str>,
+    size: u64,
+    boot: bool,
+) -> Result<()> {
+    let twice = disks
+        .iter()
+        .any(|other| other.name == name || (volume.is_some() && other.volume.as_deref() == volume));
+    if twice {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            format!("disk `{name}` or its volume is named twice"),
+        )
+        .advise("Give every disk a name and a volume of its own"));
+    }
+    disks.push(DiskRecord {
+        name: name.to_owned(),
+        volume: volume.map(str::to_owned),
+        size,
+        boot,
+    });
+    Ok(())
 }
 
 pub(crate) fn observe(local: &Local, key: &OperationKey, name: &str) -> Result<Observation> {
@@ -94,7 +135,7 @@ pub(crate) fn attach(
     if is_attached(&record, volume) {
         return Ok(());
     }
-    require_free(local, volume)?;
+    require_free(local, volume, None)?;
     if record.disks.iter().any(|other| other.name == disk) {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -103,12 +144,7 @@ pub(crate) fn attach(
         .on(instance.clone())
         .advise("Choose another name, or detach that one first"));
     }
-    record.disks.push(DiskRecord {
-        name: disk.to_owned(),
-        volume: Some(volume.id().to_owned()),
-        size: 0,
-        boot: false,
-    });
+    add(&mut record.disks, disk, Some(volume.id()), 0, false)?;
     local.folder.store(instance.id(), &record)
 }
 
@@ -153,8 +189,8 @@ fn load(local: &Local, instance: &ResourceRef) -> Result<InstanceRecord> {
         .ok_or_else(|| missing(instance))
 }
 
-/// The volume must be there and on no instance.
-fn require_free(local: &Local, volume: &ResourceRef) -> Result<()> {
+/// The volume must be there and on no instance but perhaps this one.
+fn require_free(local: &Local, volume: &ResourceRef, but: Option<&str>) -> Result<()> {
     let id = local.id(volume, ResourceKind::Volume)?;
     let stat = local
         .folder
@@ -162,15 +198,20 @@ fn require_free(local: &Local, volume: &ResourceRef) -> Result<()> {
         .ok_or_else(|| missing(volume))?;
     crate::folder::require_regular(&stat, &local.folder.path(Area::Top, id))
         .map_err(|error| error.on(volume.clone()))?;
-    require_detached(local, volume)
+    require_detached(local, volume, but)
 }
 
-/// The volume must be on no instance.
-pub(crate) fn require_detached(local: &Local, volume: &ResourceRef) -> Result<()> {
+/// The volume must be on no instance but perhaps this one.
+pub(crate) fn require_detached(
+    local: &Local,
+    volume: &ResourceRef,
+    but: Option<&str>,
+) -> Result<()> {
     let on: Vec<_> = local
         .attachments()?
         .into_iter()
         .filter(|attachment| attachment.volume == volume.id())
+        .filter(|attachment| Some(attachment.instance.as_str()) != but)
         .map(|attachment| attachment.instance)
         .collect();
     if on.is_empty() {

@@ -223,6 +223,17 @@ impl Local {
     }
 }
 
+impl Local {
+    /// The instance that has a volume.
+    pub(crate) fn instance_of(&self, volume: &ResourceRef) -> Result<Option<ResourceRef>> {
+        self.attachments()?
+            .into_iter()
+            .find(|attachment| attachment.volume == volume.id())
+            .map(|attachment| self.reference(ResourceKind::Instance, &attachment.instance))
+            .transpose()
+    }
+}
+
 /// A volume on an instance.
 #[derive(Debug)]
 pub(crate) struct Attachment {

@@ -20,6 +20,8 @@ struct Table {
     jobs: HashMap<OperationKey, Entry>,
     /// Keys of those that ended without success, the oldest first.
     ended: VecDeque<OperationKey>,
+    /// The provider is gone: nothing new begins.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -96,6 +98,11 @@ impl Jobs {
         operation: &Operation,
     ) -> Result<Option<Arc<Job>>> {
         let mut table = self.table();
+        if table.closed {
+            return Err(
+                Error::new(ErrorKind::Unavailable, "the folder was closed").advise("Open it again")
+            );
+        }
         if let Some(entry) = table.jobs.get(key)
             && entry.end.is_none()
         {
@@ -138,6 +145,8 @@ impl Jobs {
         work: impl FnOnce() -> Result<()> + Send + 'static,
     ) -> Result<()> {
         let (jobs, name) = (Arc::clone(self), key.clone());
+        // Held so that whoever ends all jobs sees this one's thread.
+        let mut table = self.table();
         let thread = thread::Builder::new()
             .name("stillpoint-copy".to_owned())
             .spawn(move || {
@@ -154,13 +163,13 @@ impl Jobs {
             });
         match thread {
             Ok(thread) => {
-                if let Some(entry) = self.table().jobs.get_mut(key) {
+                if let Some(entry) = table.jobs.get_mut(key) {
                     entry.thread = Some(thread);
                 }
                 Ok(())
             }
             Err(source) => {
-                self.forget(key);
+                table.jobs.remove(key);
                 Err(
                     Error::new(ErrorKind::Unavailable, "no thread could be started to copy")
                         .because(source),
@@ -178,6 +187,8 @@ impl Jobs {
             Some(error) if error.kind() == ErrorKind::Cancelled => {
                 Observation::Cancelled { left: Vec::new() }
             }
+            // Only the folder can tell.
+            Some(error) if error.world() == World::Unknown => return None,
             Some(error) => Observation::Failed {
                 error: error.clone(),
                 left: Vec::new(),
@@ -185,9 +196,14 @@ impl Jobs {
         })
     }
 
-    pub(crate) fn stop(&self, key: &OperationKey) {
-        if let Some(entry) = self.table().jobs.get(key) {
-            entry.job.stop.store(true, Ordering::Relaxed);
+    /// Has it stop soon; false where it does not run.
+    pub(crate) fn stop(&self, key: &OperationKey) -> bool {
+        match self.table().jobs.get(key) {
+            Some(entry) if entry.end.is_none() => {
+                entry.job.stop.store(true, Ordering::Relaxed);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -195,6 +211,7 @@ impl Jobs {
     pub(crate) fn end(&self) {
         let threads: Vec<_> = {
             let mut table = self.table();
+            table.closed = true;
             table
                 .jobs
                 .values_mut()

@@ -10,9 +10,12 @@ use crate::copy::{Method, clone, copy};
 use crate::entity::data_file;
 use crate::failure::{corrupt, storage};
 use crate::folder::{Area, Folder};
+use crate::freezer::Freezer;
+use crate::freezes::Freezes;
 use crate::ids::{data_area, file_name_of};
 use crate::jobs::{Job, Jobs};
 use crate::recovery;
+use crate::sessions::Sessions;
 
 /// An open folder with all that this process knows of it.
 #[derive(Debug)]
@@ -23,6 +26,9 @@ pub(crate) struct Local {
     pub(crate) reflinks: bool,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) claims: Arc<Claims>,
+    pub(crate) freezes: Arc<Freezes>,
+    /// Volumes being written through us.
+    pub(crate) sessions: Sessions,
     /// Held while records are read or changed, so that no reader sees half of a group.
     records: Mutex<()>,
 }
@@ -30,7 +36,7 @@ pub(crate) struct Local {
 const PROBES: [&str; 2] = [".probe-0", ".probe-1"];
 
 impl Local {
-    pub(crate) fn open(name: &str, path: &Path) -> Result<Self> {
+    pub(crate) fn open(name: &str, path: &Path, freezer: Option<Arc<dyn Freezer>>) -> Result<Self> {
         ResourceRef::new(name, ResourceKind::Volume, "x")?;
         let folder = Folder::open(path)?;
         recovery::recover(&folder)?;
@@ -41,6 +47,8 @@ impl Local {
             reflinks,
             jobs: Arc::default(),
             claims: Arc::default(),
+            freezes: Arc::new(Freezes::new(freezer)),
+            sessions: Sessions::default(),
             records: Mutex::new(()),
         })
     }

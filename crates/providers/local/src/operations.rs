@@ -1,22 +1,26 @@
 //! From an operation to what carries it out, and back from a key to what became of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result};
+use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
 use stillpoint_iaas::{Observation, Operation, OperationKey, Output, Ticket};
 
 use crate::commit::Commit;
-use crate::create::{self, Make};
 use crate::delete;
-use crate::entity::{ImageRecord, SnapshotRecord};
+use crate::entity::{ImageRecord, InstanceRecord, SnapshotRecord};
 use crate::folder::Area;
+use crate::image;
 use crate::instance;
 use crate::jobs::Job;
 use crate::labels;
 use crate::local::Local;
+use crate::make::Make;
 use crate::record::Record;
+use crate::recovery;
 use crate::source::require_unwritten;
 use crate::take::{self, Take};
+use crate::volume;
 
 /// Starts it, or carries it out where that takes no time. Under a key whose operation runs or is
 /// done, it is that one.
@@ -51,10 +55,15 @@ fn start(
     operation: &Operation,
     job: &Arc<Job>,
 ) -> Result<Started> {
-    local.folder.load::<Commit>(key.as_str())?;
+    {
+        // Left where publishing failed with the disk; perhaps it is well again.
+        let _records = local.records();
+        recovery::settle(&local.folder, key)?;
+    }
     if let Observation::Done { .. } = from_folder(local, key, operation)? {
         return Ok(Started::Over);
     }
+    end_sessions(local, operation);
     match operation {
         Operation::Attach {
             instance,
@@ -66,7 +75,7 @@ fn start(
                 local,
                 key,
                 job,
-                Make::image(local, key, name, labels, from)?,
+                image::create(local, key, name, labels, from)?,
             );
         }
         Operation::CreateInstance {
@@ -80,16 +89,17 @@ fn start(
             size,
             from,
         } => {
-            let volume = Make::volume(local, key, name, labels, *size, from.as_ref())?;
-            return make(local, key, job, volume);
+            let made = volume::create(local, key, name, labels, *size, from.as_ref())?;
+            return make(local, key, job, made);
         }
         Operation::DeleteImage { image } => remove(local, image, ResourceKind::Image)?,
         Operation::DeleteInstance { instance } => instance::delete(local, instance)?,
         Operation::DeleteSnapshot { snapshot } => remove(local, snapshot, ResourceKind::Snapshot)?,
         Operation::DeleteVolume { volume } => remove(local, volume, ResourceKind::Volume)?,
         Operation::Detach { instance, volume } => instance::detach(local, instance, volume)?,
+        Operation::Freeze { instance, at_most } => freeze(local, key, instance, *at_most)?,
         Operation::Revert { volume, to } => {
-            return make(local, key, job, Make::revert(local, key, volume, to)?);
+            return make(local, key, job, volume::revert(local, key, volume, to)?);
         }
         Operation::SetLabels { resource, labels } => labels::set(local, resource, labels)?,
         Operation::Snapshot(take) => {
@@ -98,6 +108,10 @@ fn start(
             let (on, job) = (Arc::clone(local), Arc::clone(job));
             local.jobs.run(key, move || take.run(&on, &job))?;
             return Ok(Started::Runs);
+        }
+        Operation::Thaw { instance } => {
+            local.id(instance, ResourceKind::Instance)?;
+            local.freezes.thaw_as(key, instance)?;
         }
         other => {
             return Err(Error::new(
@@ -110,11 +124,38 @@ fn start(
     Ok(Started::Over)
 }
 
+/// Whoever wrote to these volumes through us has had their say.
+fn end_sessions(local: &Local, operation: &Operation) {
+    match operation {
+        Operation::DeleteVolume { volume } | Operation::Revert { volume, .. } => {
+            local.sessions.end(volume);
+        }
+        Operation::SetLabels { resource, .. } => local.sessions.end(resource),
+        Operation::Snapshot(take) => {
+            for part in &take.parts {
+                local.sessions.end(&part.volume);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn make(local: &Arc<Local>, key: &OperationKey, job: &Arc<Job>, make: Make) -> Result<Started> {
     job.expect(make.total());
     let (on, job) = (Arc::clone(local), Arc::clone(job));
     local.jobs.run(key, move || make.run(&on, &job))?;
     Ok(Started::Runs)
+}
+
+fn freeze(
+    local: &Local,
+    key: &OperationKey,
+    instance: &ResourceRef,
+    at_most: Duration,
+) -> Result<()> {
+    local.id(instance, ResourceKind::Instance)?;
+    local.describe(instance)?;
+    local.freezes.freeze(key, instance, at_most)
 }
 
 fn remove(local: &Local, resource: &ResourceRef, kind: ResourceKind) -> Result<()> {
@@ -126,10 +167,19 @@ fn remove(local: &Local, resource: &ResourceRef, kind: ResourceKind) -> Result<(
     {
         crate::folder::require_regular(&stat, &local.folder.path(Area::Top, id))
             .map_err(|error| error.on(resource.clone()))?;
-        instance::require_detached(local, resource)?;
+        instance::require_detached(local, resource, None)?;
         require_unwritten(&stat, resource)?;
     }
     delete::delete(&local.folder, kind, id)
+}
+
+/// Stops it where it runs, and settles it where it was decided and is not complete.
+pub(crate) fn cancel(local: &Local, key: &OperationKey) -> Result<()> {
+    if local.jobs.stop(key) {
+        return Ok(());
+    }
+    let _records = local.records();
+    recovery::settle(&local.folder, key)
 }
 
 /// What became of it: by what runs here, else by the folder alone.
@@ -145,8 +195,10 @@ pub(crate) fn observe(
         Ok(None) => from_folder(local, key, operation),
         Ok(Some(_)) => Err(Error::new(
             ErrorKind::NeedsIntervention,
-            "it was decided and could not be finished when the folder was opened",
-        )),
+            "it was decided, and the disk failed before it was complete",
+        )
+        .advise("Cancel it, submit it again or open the folder again: each completes it")
+        .leaving(World::Unknown)),
         Err(error) => Err(error),
     };
     match told {
@@ -172,16 +224,14 @@ fn from_folder(local: &Local, key: &OperationKey, operation: &Operation) -> Resu
             instance, volume, ..
         } => instance::has(local, instance, volume)?.unwrap_or(false),
         Operation::CreateImage { name, .. } => {
-            return create::observe(local, key, ResourceKind::Image, name);
+            return image::observe(local, key, name);
         }
         Operation::CreateInstance { name, .. } => return instance::observe(local, key, name),
         Operation::CreateVolume { name, .. } => {
-            return create::observe(local, key, ResourceKind::Volume, name);
+            return volume::observe(local, key, name);
         }
         Operation::DeleteImage { image } => is_gone::<ImageRecord>(local, image)?,
-        Operation::DeleteInstance { instance } => {
-            is_gone::<crate::entity::InstanceRecord>(local, instance)?
-        }
+        Operation::DeleteInstance { instance } => is_gone::<InstanceRecord>(local, instance)?,
         Operation::DeleteSnapshot { snapshot } => is_gone::<SnapshotRecord>(local, snapshot)?,
         Operation::DeleteVolume { volume } => {
             let id = local.id(volume, ResourceKind::Volume)?;
@@ -190,12 +240,14 @@ fn from_folder(local: &Local, key: &OperationKey, operation: &Operation) -> Resu
         Operation::Detach { instance, volume } => {
             !instance::has(local, instance, volume)?.unwrap_or(false)
         }
-        Operation::Revert { volume, .. } => return create::observe_revert(local, key, volume),
+        Operation::Revert { volume, .. } => volume::is_reverted(local, key, volume)?,
         Operation::Snapshot(take) => return take::observe(local, key, take),
         Operation::SetLabels { resource, labels } => {
             drop(records);
             labels::are_set(local, resource, labels)?
         }
+        Operation::Freeze { instance, .. } => local.freezes.is_held_by(key, instance),
+        Operation::Thaw { .. } => local.freezes.has_thawed(key),
         _ => false,
     };
     Ok(if happened {

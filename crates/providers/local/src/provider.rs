@@ -6,15 +6,34 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use stillpoint_core::{Error, ErrorKind, Memory, Resource, ResourceKind, ResourceRef, Result};
+use stillpoint_core::{
+    CopyKind, Disk, Error, ErrorKind, Memory, Resource, ResourceKind, ResourceRef, Result, World,
+};
 use stillpoint_iaas::{
     BoxStream, Capabilities, Filter, FreezeCapability, Identity, Limits, Observation, Operation,
     OperationKey, OperationKind, Provider, SnapshotCapability, Ticket, VolumeBytes,
 };
 
-use crate::create::copy_kind;
+use crate::freezer::Freezer;
+use crate::instance;
 use crate::local::Local;
 use crate::operations;
+
+/// What it carries out with or without hooks.
+const OPERATIONS: [OperationKind; 12] = [
+    OperationKind::Attach,
+    OperationKind::CreateImage,
+    OperationKind::CreateInstance,
+    OperationKind::CreateVolume,
+    OperationKind::DeleteImage,
+    OperationKind::DeleteInstance,
+    OperationKind::DeleteSnapshot,
+    OperationKind::DeleteVolume,
+    OperationKind::Detach,
+    OperationKind::Revert,
+    OperationKind::SetLabels,
+    OperationKind::Snapshot,
+];
 
 /// The files of a folder as volumes. See the [crate's documentation](crate).
 ///
@@ -36,13 +55,47 @@ impl LocalProvider {
     /// and [`ErrorKind::Permission`] naming what is missing or not allowed;
     /// [`ErrorKind::Invalid`] where the name is no provider name.
     pub fn open(name: &str, folder: impl AsRef<Path>) -> Result<Self> {
+        Self::open_as(name, folder.as_ref(), None)
+    }
+
+    /// As [`open`](Self::open), with the hooks by which instances are frozen: their volumes can
+    /// then be taken while something writes them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    pub fn open_with_freezer(
+        name: &str,
+        folder: impl AsRef<Path>,
+        freezer: Arc<dyn Freezer>,
+    ) -> Result<Self> {
+        Self::open_as(name, folder.as_ref(), Some(freezer))
+    }
+
+    fn open_as(name: &str, folder: &Path, freezer: Option<Arc<dyn Freezer>>) -> Result<Self> {
         Ok(Self {
-            local: Arc::new(Local::open(name, folder.as_ref())?),
+            local: Arc::new(Local::open(name, folder, freezer)?),
         })
     }
 
+    /// Says which disks an instance has: files do not tell what they belong to.
+    ///
+    /// Makes the instance, or brings it up to date and leaves its labels. A disk without a volume
+    /// is ephemeral: it is listed, and no snapshot holds it. The sizes of volumes are their
+    /// files', whatever is given.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] where a volume is not there, [`ErrorKind::Precondition`] where it
+    /// is on another instance, [`ErrorKind::Invalid`] where a name is no file name or given twice.
+    pub async fn declare_instance(&self, name: &str, disks: &[Disk]) -> Result<ResourceRef> {
+        let (name, disks) = (name.to_owned(), disks.to_vec());
+        self.on_disk(move |local| instance::declare(local, &name, &disks))
+            .await
+    }
+
     /// Runs what waits for a disk where waiting hurts nobody.
-    async fn on_disk<T: Send + 'static>(
+    pub(crate) async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Arc<Local>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -51,7 +104,7 @@ impl LocalProvider {
             .await
             .map_err(|source| {
                 Error::new(ErrorKind::Internal, "a file operation did not end")
-                    .leaving(stillpoint_core::World::Unknown)
+                    .leaving(World::Unknown)
                     .because(source)
             })?
     }
@@ -73,36 +126,36 @@ impl fmt::Display for LocalProvider {
 impl Provider for LocalProvider {
     async fn capabilities(&self) -> Result<Capabilities> {
         let snapshot = SnapshotCapability {
-            live: None,
+            live: self.local.freezes.consistency(),
             offline: true,
             memory: Memory::No,
             disk_selection: true,
             atomic_group: true,
             composite: true,
-            copy: copy_kind(self.local.reflinks),
+            copy: if self.local.reflinks {
+                CopyKind::Shallow
+            } else {
+                CopyKind::Full
+            },
         };
+        let freezer = self.local.freezes.consistency().is_some();
+        let mut operations = BTreeSet::from(OPERATIONS);
+        if freezer {
+            operations.extend([OperationKind::Freeze, OperationKind::Thaw]);
+        }
         Ok(Capabilities {
             identity: Identity::Enforced,
-            operations: BTreeSet::from([
-                OperationKind::Attach,
-                OperationKind::CreateImage,
-                OperationKind::CreateInstance,
-                OperationKind::CreateVolume,
-                OperationKind::DeleteImage,
-                OperationKind::DeleteInstance,
-                OperationKind::DeleteSnapshot,
-                OperationKind::DeleteVolume,
-                OperationKind::Detach,
-                OperationKind::Revert,
-                OperationKind::SetLabels,
-                OperationKind::Snapshot,
-            ]),
+            operations,
             snapshots: BTreeMap::from([
                 (ResourceKind::Instance, snapshot),
                 (ResourceKind::Volume, snapshot),
             ]),
             cancel: true,
-            freeze: FreezeCapability::None,
+            freeze: if freezer {
+                FreezeCapability::SelfThawing
+            } else {
+                FreezeCapability::None
+            },
             changed_blocks: false,
             limits: Limits {
                 // More would only make one disk seek.
@@ -149,12 +202,12 @@ impl Provider for LocalProvider {
         _operation: &Operation,
         _ticket: Option<&Ticket>,
     ) -> Result<()> {
-        // What an earlier process had begun went when the folder was opened.
-        self.local.jobs.stop(key);
-        Ok(())
+        let key = key.clone();
+        self.on_disk(move |local| operations::cancel(local, &key))
+            .await
     }
 
     fn bytes(&self) -> Option<&dyn VolumeBytes> {
-        None
+        Some(self)
     }
 }

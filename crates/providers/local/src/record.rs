@@ -16,15 +16,14 @@ use crate::folder::{Area, Folder};
 pub(crate) trait Record: DeserializeOwned + Serialize {
     /// Where records of its kind are.
     const AREA: Area;
+    /// What to do about a damaged one.
+    const REMEDY: &str;
 }
 
 const VERSION: u32 = 1;
 
 /// No record comes near; a larger file is not one of ours.
 const MAX_BYTES: u64 = 1 << 20;
-
-const ADVICE: &str =
-    "Put the file back from a copy, or delete the resource it describes; nothing else needs it";
 
 #[derive(Serialize)]
 struct Sealed<'a> {
@@ -59,8 +58,8 @@ pub(crate) fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>> {
 }
 
 /// Reads a record from the bytes of its file; `path` is for the error only.
-pub(crate) fn decode<R: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<R> {
-    let damaged = |what: String| corrupt(path, what, ADVICE);
+pub(crate) fn decode<R: Record>(bytes: &[u8], path: &Path) -> Result<R> {
+    let damaged = |what: String| corrupt(path, what, R::REMEDY);
     let opened: Opened = serde_json::from_slice(bytes)
         .map_err(|source| damaged(format!("is cut or damaged: {source}")))?;
     if opened.sha256 != digest(opened.record.get()) {
@@ -95,7 +94,7 @@ impl Folder {
             .read_to_end(&mut bytes)
             .map_err(|source| storage("read", &path, source))?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(corrupt(&path, "is too large for a record", ADVICE));
+            return Err(corrupt(&path, "is too large for a record", R::REMEDY));
         }
         decode(&bytes, &path).map(Some)
     }

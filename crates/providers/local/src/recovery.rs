@@ -13,7 +13,8 @@ use crate::folder::{Area, Folder};
 pub(crate) fn recover(folder: &Folder) -> Result<()> {
     let mut undecided = Vec::new();
     for id in folder.ids::<Commit>()? {
-        if let Err(error) = settle(folder, &id) {
+        let key: Result<OperationKey> = id.parse();
+        if let Err(error) = key.and_then(|key| settle(folder, &key)) {
             // It is its operation's trouble alone: that one is observed as unknown.
             tracing::error!(%error, "an operation of an earlier process cannot be finished");
             undecided.push(id);
@@ -29,14 +30,14 @@ pub(crate) fn recover(folder: &Folder) -> Result<()> {
     delete::finish_all(folder)
 }
 
-fn settle(folder: &Folder, id: &str) -> Result<()> {
-    let key: OperationKey = id.parse()?;
-    let Some(commit) = folder.load::<Commit>(id)? else {
+/// Finishes what was decided under the key, or takes it back where somebody else's file took a
+/// name in between. Where nothing was decided there is nothing to do.
+pub(crate) fn settle(folder: &Folder, key: &OperationKey) -> Result<()> {
+    let Some(commit) = folder.load::<Commit>(key.as_str())? else {
         return Ok(());
     };
-    match finish(folder, &key, &commit) {
-        // Somebody else's file took the name in between.
-        Err(error) if error.kind() == ErrorKind::Conflict => undo(folder, &key, &commit),
+    match finish(folder, key, &commit) {
+        Err(error) if error.kind() == ErrorKind::Conflict => undo(folder, key, &commit),
         other => other,
     }
 }

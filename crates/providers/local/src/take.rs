@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use stillpoint_core::{
-    Capture, Consistency, CopyKind, Error, ErrorKind, Memory, ResourceKind, Result,
+    Capture, Consistency, CopyKind, Error, ErrorKind, Memory, ResourceKind, ResourceRef, Result,
+    World,
 };
 use stillpoint_iaas::{Observation, OperationKey, Output, TakeSnapshot, TakenPart, TakenSnapshot};
 
@@ -14,9 +16,10 @@ use crate::commit::{Move, publish};
 use crate::copy::Method;
 use crate::entity::{SnapshotRecord, data_file};
 use crate::folder::Area;
+use crate::freezes::{Brief, Hold};
 use crate::ids::part;
 use crate::jobs::Job;
-use crate::local::Local;
+use crate::local::{Local, cancelled};
 use crate::record::{encode, file_name};
 use crate::source::Source;
 use crate::stamp::Stamp;
@@ -27,8 +30,46 @@ pub(crate) struct Take {
     key: OperationKey,
     take: TakeSnapshot,
     sources: Vec<Source>,
+    still: Still,
     method: Method,
     _claimed: Claimed,
+}
+
+/// Why nothing writes the sources while they are copied.
+#[derive(Debug)]
+enum Still {
+    /// It is to be frozen for the copying, for at most this long.
+    Freeze(ResourceRef, Duration),
+    /// It is frozen already.
+    Held(ResourceRef, Hold),
+    /// Nothing has them open for writing.
+    Unwritten,
+}
+
+impl Still {
+    fn of(local: &Local, take: &TakeSnapshot) -> Result<Self> {
+        let instance = match take.source.kind() {
+            ResourceKind::Instance => Some(take.source.clone()),
+            _ => local.instance_of(&take.source)?,
+        };
+        match (take.quiesce, instance) {
+            (Some(at_most), Some(instance)) if local.freezes.can(&instance) => {
+                Ok(Self::Freeze(instance, at_most))
+            }
+            (Some(_), _) if local.freezes.consistency().is_none() => {
+                Err(Error::new(ErrorKind::Unsupported, "nobody can freeze it")
+                    .on(take.source.clone())
+                    .advise(
+                        "Open the folder with a Freezer, or stop what writes and don't quiesce",
+                    ))
+            }
+            (_, Some(instance)) => Ok(match local.freezes.hold(&instance) {
+                Some(hold) => Self::Held(instance, hold),
+                None => Self::Unwritten,
+            }),
+            _ => Ok(Self::Unwritten),
+        }
+    }
 }
 
 impl Take {
@@ -48,14 +89,10 @@ impl Take {
                     .advise("Ask for a snapshot without memory"),
             );
         }
-        if take.quiesce.is_some() {
-            return Err(Error::new(ErrorKind::Unsupported, "nobody can freeze it")
-                .on(take.source.clone())
-                .advise("Open the folder with a Freezer, or stop what writes and don't quiesce"));
-        }
         require_attached(local, take)?;
         let volumes: Vec<_> = take.parts.iter().map(|part| &part.volume).collect();
         let claimed = local.claims.claim(&volumes, &[])?;
+        let still = Still::of(local, take)?;
         let mut sources = Vec::new();
         let mut refused: Option<Error> = None;
         for part in &take.parts {
@@ -63,7 +100,9 @@ impl Take {
                 .id(&part.volume, ResourceKind::Volume)
                 .and_then(|_| Source::open(&local.folder, &part.volume));
             match source.and_then(|source| {
-                source.require_unwritten(&local.folder)?;
+                if matches!(still, Still::Unwritten) {
+                    source.require_unwritten(&local.folder)?;
+                }
                 Ok(source)
             }) {
                 Ok(source) => sources.push(source),
@@ -82,6 +121,7 @@ impl Take {
             key: key.clone(),
             take: take.clone(),
             sources,
+            still,
             method,
             _claimed: claimed,
         })
@@ -100,7 +140,37 @@ impl Take {
     }
 
     fn copy_all(&self, local: &Local, job: &Job, staged: &mut Vec<String>) -> Result<()> {
+        let point = self.fix(local, job, staged)?;
+        let mut moves = Vec::new();
+        for (index, (source, copy)) in self.sources.iter().zip(&point.copies).enumerate() {
+            let record = self.record(source, &point, index);
+            moves.extend(stage_part(
+                local, &self.key, index, &copy.0, &record, staged,
+            )?);
+        }
+        job.go_on().map_err(|_| cancelled())?;
+        let _records = local.records();
+        publish(&local.folder, &self.key, moves)
+    }
+
+    /// Copies all sources while nothing writes them, and not longer: making the copies durable
+    /// can wait until the instance is thawed.
+    fn fix(&self, local: &Local, job: &Job, staged: &mut Vec<String>) -> Result<Point> {
         let folder = &local.folder;
+        let brief = match &self.still {
+            Still::Freeze(instance, at_most) => Some(Brief::freeze(
+                &local.freezes,
+                &self.key,
+                instance,
+                *at_most,
+            )?),
+            _ => None,
+        };
+        let held = match &self.still {
+            Still::Freeze(instance, _) => Some((instance, local.freezes.hold(instance))),
+            Still::Held(instance, hold) => Some((instance, Some(hold.clone()))),
+            Still::Unwritten => None,
+        };
         let mut stamps = Vec::new();
         for source in &self.sources {
             stamps.push(source.stamp(folder)?);
@@ -113,47 +183,63 @@ impl Take {
             staged.push(name.clone());
             copies.push(local.copy_staged(&source.file, &name, source.size, self.method, job)?);
         }
-        self.require_unchanged(local, &stamps)?;
-        let mut moves = Vec::new();
-        for (index, (source, copy)) in self.sources.iter().zip(&copies).enumerate() {
-            let record = self.record(source, stamps[index], taken_at, copy.1);
-            moves.extend(stage_part(local, &self.key, index, copy, &record, staged)?);
-        }
-        job.go_on().map_err(|_| crate::local::cancelled())?;
-        let _records = local.records();
-        publish(folder, &self.key, moves)
-    }
-
-    fn require_unchanged(&self, local: &Local, stamps: &[Stamp]) -> Result<()> {
-        for (source, stamp) in self.sources.iter().zip(stamps) {
+        for (source, stamp) in self.sources.iter().zip(&stamps) {
             // Whoever opened it meanwhile may have mapped it, and what is written there shows in
             // no time stamp until it is written back.
-            source.require_unwritten(&local.folder)?;
-            source.require_unchanged(&local.folder, *stamp)?;
+            if held.is_none() {
+                source.require_unwritten(folder)?;
+            }
+            source.require_unchanged(folder, *stamp)?;
         }
-        Ok(())
+        if let Some((instance, hold)) = &held
+            && (hold.is_none() || local.freezes.hold(instance) != *hold)
+        {
+            return Err(
+                Error::new(ErrorKind::Timeout, "it thawed before all was copied")
+                    .on((*instance).clone())
+                    .advise("Freeze it for longer, or keep the folder where blocks can be shared"),
+            );
+        }
+        drop(brief);
+        Ok(Point {
+            taken_at,
+            stamps,
+            copies,
+            live: held.is_some(),
+            consistency: held
+                .and_then(|_| local.freezes.consistency())
+                .unwrap_or(Consistency::Filesystem),
+        })
     }
 
-    fn record(
-        &self,
-        source: &Source,
-        stamp: Stamp,
-        taken_at: Timestamp,
-        copy: CopyKind,
-    ) -> SnapshotRecord {
+    fn record(&self, source: &Source, point: &Point, index: usize) -> SnapshotRecord {
         SnapshotRecord {
             name: self.take.name.clone(),
             labels: self.take.labels.clone(),
             created_by: self.key.clone(),
             of: source.volume.id().to_owned(),
             size: source.size,
-            content_stamp: stamp.to_string(),
-            taken_at,
-            consistency: Consistency::Filesystem,
-            capture: Capture::Offline,
-            copy,
+            content_stamp: point.stamps[index].to_string(),
+            taken_at: point.taken_at,
+            consistency: point.consistency,
+            capture: if point.live {
+                Capture::Live
+            } else {
+                Capture::Offline
+            },
+            copy: point.copies[index].1,
         }
     }
+}
+
+/// The point in time that was fixed, with the copies that hold it; they are not durable yet.
+#[derive(Debug)]
+struct Point {
+    taken_at: Timestamp,
+    stamps: Vec<Stamp>,
+    copies: Vec<(File, CopyKind)>,
+    live: bool,
+    consistency: Consistency,
 }
 
 /// Makes one part durable in `staged/`: its bytes, then its record.
@@ -161,7 +247,7 @@ fn stage_part(
     local: &Local,
     key: &OperationKey,
     index: usize,
-    (file, _): &(File, CopyKind),
+    file: &File,
     record: &SnapshotRecord,
     staged: &mut Vec<String>,
 ) -> Result<[Move; 2]> {
@@ -188,6 +274,14 @@ pub(crate) fn observe(
         let Some(record) = local.folder.load::<SnapshotRecord>(&id)? else {
             continue;
         };
+        if record.of != asked.volume.id() {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("`{key}` is the key of a snapshot of `{}`", record.of),
+            )
+            .on(asked.volume.clone())
+            .advise("Give every intended effect a key of its own"));
+        }
         parts.push(TakenPart {
             volume: asked.volume.clone(),
             snapshot: local.reference(ResourceKind::Snapshot, &id)?,
@@ -208,7 +302,7 @@ pub(crate) fn observe(
             )
             .on(take.source.clone())
             .advise("Delete the others and take it again under another key")
-            .leaving(stillpoint_core::World::Changed),
+            .leaving(World::Changed),
             left: parts.into_iter().map(|part| part.snapshot).collect(),
         });
     }
