@@ -1,0 +1,140 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256, written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Digest(Sha256::digest(bytes).into())
+    }
+
+    pub(crate) fn finish(hasher: Sha256) -> Self {
+        Digest(hasher.finalize().into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hex = [0; 64];
+        write_hex(&self.0, &mut hex);
+        f.write_str(std::str::from_utf8(&hex).expect("hex is ASCII"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        read_hex(text, &mut bytes).ok_or("a SHA-256 is 64 lower-case hexadecimal digits")?;
+        Ok(Digest(bytes))
+    }
+}
+
+pub(crate) fn write_hex(bytes: &[u8], hex: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (byte, pair) in bytes.iter().zip(hex.chunks_exact_mut(2)) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut hex = vec![0; bytes.len() * 2];
+    write_hex(bytes, &mut hex);
+    String::from_utf8(hex).expect("hex is ASCII")
+}
+
+pub(crate) fn read_hex(text: &str, bytes: &mut [u8]) -> Option<()> {
+    fn digit(d: u8) -> Option<u8> {
+        match d {
+            b'0'..=b'9' => Some(d - b'0'),
+            b'a'..=b'f' => Some(d - b'a' + 10),
+            _ => None,
+        }
+    }
+    let text = text.as_bytes();
+    if text.len() != bytes.len() * 2 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(())
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Hex;
+        impl serde::de::Visitor<'_> for Hex {
+            type Value = Digest;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a SHA-256 in hexadecimal")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Digest, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Hex)
+    }
+}
+
+/// What an archive holds, whatever container holds it: the SHA-256 over the sorted paths of its
+/// files with their SHA-256, and its empty directories.
+///
+/// Two archives of different writers, order or compression have the same one exactly if they hold
+/// the same files. FORMAT.md says what is hashed.
+#[derive(Debug, Default)]
+pub(crate) struct ContentDigest {
+    lines: Vec<(String, Option<Digest>)>,
+}
+
+impl ContentDigest {
+    pub(crate) fn file(&mut self, path: &str, digest: Digest) {
+        self.lines.push((path.to_owned(), Some(digest)));
+    }
+
+    pub(crate) fn directory(&mut self, path: &str) {
+        self.lines.push((path.to_owned(), None));
+    }
+
+    pub(crate) fn finish(mut self) -> Digest {
+        self.lines.sort_unstable();
+        let mut hasher = Sha256::new();
+        let mut lines = self.lines.iter().peekable();
+        while let Some((path, digest)) = lines.next() {
+            match digest {
+                Some(digest) => {
+                    let mut hex = [0; 64];
+                    write_hex(&digest.0, &mut hex);
+                    hasher.update(hex);
+                }
+                // What is inside a directory sorts right after it.
+                None if lines.peek().is_some_and(|(next, _)| next.starts_with(path)) => continue,
+                None => hasher.update(b"-"),
+            }
+            hasher.update(b" ");
+            hasher.update(path.as_bytes());
+            hasher.update(b"\n");
+        }
+        Digest::finish(hasher)
+    }
+}

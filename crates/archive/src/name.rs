@@ -1,0 +1,268 @@
+//! Which names an archive may hold.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::{Error, Limits, Refusal, Result};
+
+/// Checks one name, which ends in `/` if it is a directory's.
+pub(crate) fn check(name: &str, limits: &Limits) -> Result<(), Refusal> {
+    let over = |what, found: usize, limit: u32| Refusal::Limit {
+        what,
+        found: found as u64,
+        limit: u64::from(limit),
+    };
+    if name.len() > limits.name as usize {
+        return Err(over("the name's length", name.len(), limits.name));
+    }
+    if name.bytes().any(|b| b < 0x20 || b == 0x7f)
+        || !name.is_ascii() && name.chars().any(char::is_control)
+    {
+        return Err(Refusal::ControlInName);
+    }
+    if name.contains('\\') {
+        return Err(Refusal::BackslashInName);
+    }
+    if name.starts_with('/') {
+        return Err(Refusal::AbsoluteName);
+    }
+    let bytes = name.as_bytes();
+    if bytes.len() >= 2 && bytes[1] == b':' && bytes[0].is_ascii_alphabetic() {
+        return Err(Refusal::DriveName);
+    }
+    let mut depth = 0;
+    for component in name.strip_suffix('/').unwrap_or(name).split('/') {
+        check_component(component)?;
+        depth += 1;
+    }
+    if depth > limits.depth as usize {
+        return Err(over("the name's depth", depth, limits.depth));
+    }
+    Ok(())
+}
+
+fn check_component(component: &str) -> Result<(), Refusal> {
+    if matches!(component, "" | "." | "..") {
+        return Err(Refusal::BadComponent);
+    }
+    if component.contains(':') || component.ends_with(['.', ' ']) || is_device(component) {
+        return Err(Refusal::DeviceName);
+    }
+    Ok(())
+}
+
+/// Names Windows resolves to devices, whatever follows the first dot.
+fn is_device(component: &str) -> bool {
+    let stem = component.split('.').next().unwrap_or_default().trim_end_matches(' ');
+    let is = |name: &str| stem.eq_ignore_ascii_case(name);
+    match stem.len() {
+        3 => is("con") || is("prn") || is("aux") || is("nul"),
+        4 => {
+            let (head, digit) = (stem.get(..3), stem.as_bytes()[3]);
+            (digit.is_ascii_digit() && digit != b'0')
+                && head.is_some_and(|h| {
+                    h.eq_ignore_ascii_case("com") || h.eq_ignore_ascii_case("lpt")
+                })
+        }
+        6 => is("conin$"),
+        7 => is("conout$"),
+        _ => false,
+    }
+}
+
+/// What two names have in common that one folder cannot hold on every system: case-folded, in
+/// normal form C, without the slash of a directory.
+fn fold(name: &str) -> Cow<'_, str> {
+    let name = name.strip_suffix('/').unwrap_or(name);
+    if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+        return Cow::Borrowed(name);
+    }
+    if name.is_ascii() {
+        return Cow::Owned(name.to_ascii_lowercase());
+    }
+    let lower: String = name.nfc().flat_map(char::to_lowercase).collect();
+    if is_nfc(&lower) { Cow::Owned(lower) } else { Cow::Owned(lower.nfc().collect()) }
+}
+
+/// The names seen so far: refuses twins and files that are used as folders.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    seen: HashMap<Box<str>, Seen>,
+    /// Parents that no directory entry announced (yet).
+    implied: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Seen {
+    Directory(Spelling),
+    File(Spelling),
+    Implied(Spelling),
+}
+
+/// How the name was written, where folding changed it.
+type Spelling = Option<Box<str>>;
+
+impl Names {
+    pub(crate) fn with_capacity(names: usize) -> Self {
+        Names { seen: HashMap::with_capacity(names), implied: 0 }
+    }
+
+    /// Parents that have no entry of their own.
+    pub(crate) fn implied(&self) -> u64 {
+        self.implied
+    }
+
+    /// Whether the directory, named without its slash, has an entry of its own.
+    pub(crate) fn has_directory(&self, bare: &str) -> bool {
+        matches!(self.seen.get(&*fold(bare)), Some(Seen::Directory(_)))
+    }
+
+    /// Takes in a name that passed [`check`].
+    pub(crate) fn insert(&mut self, name: &str) -> Result<()> {
+        let folded = fold(name);
+        let bare = name.strip_suffix('/').unwrap_or(name);
+        let spelling = (folded != bare).then(|| Box::from(bare));
+        let is_directory = name.ends_with('/');
+        match self.seen.get_mut(&*folded) {
+            None => {
+                let seen =
+                    if is_directory { Seen::Directory(spelling) } else { Seen::File(spelling) };
+                self.seen.insert(Box::from(&*folded), seen);
+            }
+            Some(seen) => {
+                let same = *seen.spelling() == spelling;
+                match seen {
+                    _ if !same => {
+                        let other = seen.spelled(&folded);
+                        return Err(Refusal::CaseTwin { other }.of(name));
+                    }
+                    Seen::Implied(_) if is_directory => {
+                        *seen = Seen::Directory(spelling);
+                        self.implied -= 1;
+                        return Ok(());
+                    }
+                    Seen::Implied(_) => {
+                        return Err(Refusal::FileAsFolder { other: format!("{name}/…") }.of(name));
+                    }
+                    Seen::Directory(_) if !is_directory => {
+                        return Err(Refusal::FileAsFolder { other: format!("{name}/") }.of(name));
+                    }
+                    Seen::File(_) if is_directory => {
+                        return Err(Refusal::FileAsFolder { other: name.to_owned() }.of(bare));
+                    }
+                    Seen::Directory(_) | Seen::File(_) => {
+                        return Err(Refusal::Duplicate.of(name));
+                    }
+                }
+            }
+        }
+        self.insert_parents(bare, &folded, name)
+    }
+
+    fn insert_parents(&mut self, mut bare: &str, folded: &str, name: &str) -> Result<(), Error> {
+        let mut folded = folded;
+        while let (Some(end), Some(folded_end)) = (bare.rfind('/'), folded.rfind('/')) {
+            bare = &bare[..end];
+            folded = &folded[..folded_end];
+            let spelling: Spelling = (folded != bare).then(|| Box::from(bare));
+            match self.seen.get(folded) {
+                None => {
+                    self.seen.insert(Box::from(folded), Seen::Implied(spelling));
+                    self.implied += 1;
+                }
+                Some(seen) if *seen.spelling() != spelling => {
+                    return Err(Refusal::CaseTwin { other: seen.spelled(folded) }.of(bare));
+                }
+                Some(Seen::File(_)) => {
+                    return Err(Refusal::FileAsFolder { other: name.to_owned() }.of(bare));
+                }
+                // Its own parents were taken in with it.
+                Some(Seen::Directory(_) | Seen::Implied(_)) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Seen {
+    fn spelling(&self) -> &Spelling {
+        match self {
+            Seen::Directory(s) | Seen::File(s) | Seen::Implied(s) => s,
+        }
+    }
+
+    fn spelled(&self, folded: &str) -> String {
+        self.spelling().as_deref().unwrap_or(folded).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(name: &str) -> Option<Refusal> {
+        check(name, &Limits::default()).err()
+    }
+
+    #[test]
+    fn plain_names_pass() {
+        for name in ["a", "a/b.c/", "tenants/default_tenant/00000001.json", "ä/日本", "console", "com0", "..a"] {
+            assert_eq!(refusal(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn unsafe_names_are_refused() {
+        for (name, reason) in [
+            ("", Refusal::BadComponent),
+            ("/", Refusal::AbsoluteName),
+            ("a//b", Refusal::BadComponent),
+            ("a/../b", Refusal::BadComponent),
+            ("a/.", Refusal::BadComponent),
+            ("C:/x", Refusal::DriveName),
+            ("a\\b", Refusal::BackslashInName),
+            ("a\u{85}b", Refusal::ControlInName),
+            ("x/CON.txt", Refusal::DeviceName),
+            ("lpt9", Refusal::DeviceName),
+            ("a.", Refusal::DeviceName),
+            ("a /b", Refusal::DeviceName),
+            ("ab:c", Refusal::DeviceName),
+        ] {
+            assert_eq!(refusal(name), Some(reason), "{name}");
+        }
+        assert!(matches!(refusal(&"a".repeat(1025)), Some(Refusal::Limit { .. })));
+        assert!(matches!(refusal(&"a/".repeat(65)), Some(Refusal::Limit { .. })));
+    }
+
+    #[test]
+    fn twins_are_refused() {
+        for (first, second) in [
+            ("a", "a"),
+            ("a", "A"),
+            ("a/", "A"),
+            ("d/x", "D/y"),
+            ("caf\u{e9}", "cafe\u{301}"),
+            ("a", "a/"),
+            ("a/b", "a"),
+            ("a", "a/b"),
+            ("a", "A/b"),
+        ] {
+            let mut names = Names::default();
+            names.insert(first).unwrap();
+            assert!(names.insert(second).is_err(), "{first} {second}");
+        }
+    }
+
+    #[test]
+    fn parents_without_an_entry_are_counted() {
+        let mut names = Names::default();
+        names.insert("a/b/c").unwrap();
+        assert_eq!(names.implied(), 2);
+        names.insert("a/").unwrap();
+        names.insert("a/b/d").unwrap();
+        assert_eq!(names.implied(), 1);
+        assert!(names.insert("a/").is_err());
+    }
+}

@@ -1,0 +1,21 @@
+//! Reading: [`Archive`] opens, checks and gives access; [`EntryReader`] unpacks and proves.
+
+mod archive;
+mod entry;
+mod locate;
+mod open;
+mod ranges;
+mod source;
+mod unpack;
+
+pub use archive::Archive;
+pub use entry::EntryReader;
+pub(crate) use locate::Place;
+pub use open::{OpenOptions, Strictness};
+pub(crate) use open::{claims_our_format, listed};
+pub use source::ReadAt;
+pub(crate) use source::{Stretch, Window};
+pub(crate) use unpack::{Unpacked, Unpacker};
+pub use view::EntryView;
+
+mod view;

@@ -1,0 +1,123 @@
+use super::{Archive, Place};
+use crate::chunk::CHUNK;
+use crate::deflate::{Inflater, zero_chunk};
+use crate::seal::{EntryKey, Frames};
+use crate::zip::Method;
+use crate::{Error, Refusal, Result};
+
+/// Unpacks pieces of entries; kept by a worker.
+#[derive(Debug)]
+pub(crate) struct Unpacker {
+    inflater: Inflater,
+    packed: Vec<u8>,
+    out: Vec<u8>,
+}
+
+/// What a piece held.
+#[derive(Debug)]
+pub(crate) enum Unpacked {
+    Bytes(Vec<u8>),
+    /// A chunk that is proven to be all zeros.
+    Zeros,
+}
+
+impl Unpacked {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Unpacked::Bytes(bytes) => bytes,
+            Unpacked::Zeros => &crate::chunk::ZEROS,
+        }
+    }
+}
+
+impl Unpacker {
+    pub(crate) fn new() -> Self {
+        Unpacker { inflater: Inflater::new(), packed: Vec::new(), out: Vec::new() }
+    }
+
+    /// Bytes as they are stored.
+    pub(crate) fn stored(&mut self, archive: &Archive, offset: u64, length: u64) -> Result<&[u8]> {
+        self.packed.resize(length as usize, 0);
+        archive
+            .0
+            .source
+            .read_exact_at(&mut self.packed, offset)
+            .map_err(Error::io("reading the archive"))?;
+        Ok(&self.packed)
+    }
+
+    /// Unpacks a whole entry that is in memory.
+    pub(crate) fn from_memory<'a>(
+        &'a mut self,
+        packed: &'a [u8],
+        method: Method,
+        size: usize,
+    ) -> Result<&'a [u8], Refusal> {
+        match method {
+            Method::Store => return Ok(packed),
+            // A directory that is only marked as packed.
+            _ if packed.is_empty() && size == 0 => return Ok(packed),
+            Method::Deflate => self.inflater.whole(packed, size, &mut self.out)?,
+            Method::Zstd => self.out = unzstd(packed, size)?,
+        }
+        Ok(&self.out)
+    }
+
+    /// Unpacks the chunk at `place`, the `number`th of its entry; its hash is not checked here.
+    pub(crate) fn chunk(
+        &mut self,
+        archive: &Archive,
+        method: Method,
+        place: Place,
+        seal: Option<(&EntryKey, u64)>,
+    ) -> Result<Unpacked, Error> {
+        self.stored(archive, place.offset, place.stored)?;
+        let unpacked = match seal {
+            Some((key, number)) => Frames::open_chunk(key, number, &self.packed)
+                .and_then(|packed| self.inflate(&packed, place.size)),
+            None => match method {
+                Method::Deflate => {
+                    let packed = std::mem::take(&mut self.packed);
+                    let unpacked = self.inflate(&packed, place.size);
+                    self.packed = packed;
+                    unpacked
+                }
+                Method::Store if place.stored != place.size as u64 => Err(Refusal::SizeMismatch {
+                    found: place.stored,
+                    recorded: place.size as u64,
+                }),
+                Method::Store => Ok(Unpacked::Bytes(std::mem::take(&mut self.packed))),
+                Method::Zstd => unzstd(&self.packed, place.size).map(Unpacked::Bytes),
+            },
+        };
+        unpacked.map_err(|reason| reason.at(place.offset))
+    }
+
+    fn inflate(&mut self, packed: &[u8], size: usize) -> Result<Unpacked, Refusal> {
+        if size == CHUNK && packed == zero_chunk() {
+            return Ok(Unpacked::Zeros);
+        }
+        let mut out = Vec::new();
+        self.inflater.chunk(packed, size, &mut out)?;
+        Ok(Unpacked::Bytes(out))
+    }
+}
+
+#[cfg(feature = "zstd")]
+fn unzstd(packed: &[u8], size: usize) -> Result<Vec<u8>, Refusal> {
+    use std::io::Read as _;
+
+    let damaged = |e: std::io::Error| Refusal::DamagedData(e.to_string());
+    let mut out = Vec::with_capacity(size + 1);
+    let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(damaged)?;
+    decoder.take(size as u64 + 1).read_to_end(&mut out).map_err(damaged)?;
+    match out.len() == size {
+        true => Ok(out),
+        false => Err(Refusal::SizeMismatch { found: out.len() as u64, recorded: size as u64 }),
+    }
+}
+
+#[cfg(not(feature = "zstd"))]
+fn unzstd(_: &[u8], _: usize) -> Result<Vec<u8>, Refusal> {
+    Err(Refusal::UnsupportedMethod(Method::Zstd.id()))
+}

@@ -1,0 +1,402 @@
+//! Reads every content once, on all cores, and proves it; extraction listens in.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::chunk::CHUNK;
+use crate::deflate::STREAM_END;
+use crate::pool::{Pool, default_workers};
+use crate::read::{EntryReader, Place, Unpacked, Unpacker};
+use crate::seal::{EntryKey, LAST_FRAME};
+use crate::zip::{Kind, Method};
+use crate::{Archive, Digest, Error, Refusal, Result, Watch};
+
+/// Gets contents as they are unpacked, before they are proven.
+pub(crate) trait Take: Send + Sync {
+    /// Part of a large entry.
+    fn part(&self, index: usize, offset: u64, bytes: &Unpacked) -> Result<()>;
+    /// A whole small entry, proven.
+    fn whole(&self, index: usize, bytes: &[u8]) -> Result<()>;
+}
+
+/// What to walk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Walk {
+    /// Check each chunk's own hash too.
+    pub(crate) deep: bool,
+    /// Leave out the archive's own entries, and open sealed ones instead of checking their
+    /// ciphertext.
+    pub(crate) payload_only: bool,
+    pub(crate) workers: usize,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Walk { deep: false, payload_only: false, workers: default_workers() }
+    }
+}
+
+enum Job {
+    /// Entries to read whole, neighbours in the archive.
+    Smalls(Vec<usize>),
+    /// An entry to stream: too large for memory, and not cut.
+    Stream(usize),
+    /// The ciphertext of a sealed entry.
+    Raw(usize),
+    Chunk {
+        index: usize,
+        number: usize,
+        place: Place,
+        key: Option<Arc<EntryKey>>,
+    },
+}
+
+enum Done {
+    Digests(Vec<(usize, Digest)>),
+    Chunk(Unpacked),
+}
+
+/// What is awaited, in order.
+enum Pending {
+    Smalls(u64),
+    Raw,
+    Chunk,
+    /// All chunks of this entry are through.
+    End(usize),
+}
+
+/// Entries up to this size are unpacked in memory.
+const IN_MEMORY: u64 = 4 * CHUNK as u64;
+
+/// Proves every content. Gives the SHA-256 of each file's plaintext, where it was seen.
+pub(crate) fn walk(
+    archive: &Archive,
+    options: Walk,
+    watch: &Watch,
+    take: Option<Arc<dyn Take>>,
+) -> Result<Vec<Option<Digest>>> {
+    let total = archive.entries().map(|entry| entry.size()).sum();
+    let make = || {
+        let mut worker = Worker {
+            archive: archive.clone(),
+            unpacker: Unpacker::new(),
+            span: Vec::new(),
+            take: take.clone(),
+            deep: options.deep,
+        };
+        move |job| worker.run(job)
+    };
+    let mut walker = Walker {
+        archive,
+        options,
+        pool: Pool::new(options.workers, make),
+        pending: Default::default(),
+        digests: vec![None; archive.entries().len()],
+        hasher: Sha256::new(),
+        crc: crc32fast::Hasher::new(),
+        watch: watch.start(Some(total)),
+        batch: Vec::new(),
+        batched: 0,
+    };
+    for index in 0..archive.entries().len() {
+        let view = archive.view(index);
+        if view.kind() == Kind::Directory && view.entry.stored == 0
+        {
+            continue;
+        }
+        if options.payload_only && view.is_own() {
+            walker.flush()?;
+            continue;
+        }
+        if !view.is_sealed() && view.record.is_none_or(|record| record.chunks.is_empty()) {
+            if view.entry.size.max(view.entry.stored) <= IN_MEMORY {
+                walker.batched += view.entry.size.max(view.entry.stored) + 64;
+                walker.batch.push(index);
+                if walker.batched >= CHUNK as u64 / 2 {
+                    walker.flush()?;
+                }
+                continue;
+            }
+        }
+        // A batch holds neighbours only: it is read in one go.
+        walker.flush()?;
+        walker.large(index)?;
+    }
+    walker.flush()?;
+    while !walker.pending.is_empty() {
+        walker.settle()?;
+    }
+    Ok(walker.digests)
+}
+
+struct Walker<'a> {
+    archive: &'a Archive,
+    options: Walk,
+    pool: Pool<Job, Result<Done>>,
+    pending: std::collections::VecDeque<Pending>,
+    digests: Vec<Option<Digest>>,
+    /// Of the large entry that is passing.
+    hasher: Sha256,
+    crc: crc32fast::Hasher,
+    watch: Watch,
+    batch: Vec<usize>,
+    batched: u64,
+}
+
+impl Walker<'_> {
+    fn flush(&mut self) -> Result<()> {
+        let bytes = std::mem::take(&mut self.batched);
+        match std::mem::take(&mut self.batch) {
+            batch if batch.is_empty() => Ok(()),
+            batch => self.push(Job::Smalls(batch), Pending::Smalls(bytes)),
+        }
+    }
+
+    fn large(&mut self, index: usize) -> Result<()> {
+        let view = self.archive.view(index);
+        let sealed = view.is_sealed();
+        if sealed && !self.options.payload_only {
+            self.push(Job::Raw(index), Pending::Raw)?;
+        }
+        if sealed && !self.archive.is_unlocked() {
+            return Ok(());
+        }
+        let places = self.archive.places(index)?;
+        if places.is_empty() {
+            return self.push(Job::Stream(index), Pending::Smalls(view.size()));
+        }
+        let key = self.archive.entry_key(index)?.map(Arc::new);
+        for (number, place) in places.into_iter().enumerate() {
+            self.push(Job::Chunk { index, number, place, key: key.clone() }, Pending::Chunk)?;
+        }
+        self.pending.push_back(Pending::End(index));
+        Ok(())
+    }
+
+    fn push(&mut self, job: Job, pending: Pending) -> Result<()> {
+        while self.pool.waiting() >= self.pool.window() {
+            self.settle()?;
+        }
+        self.pool.push(job);
+        self.pending.push_back(pending);
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        let Some(pending) = self.pending.pop_front() else { return Ok(()) };
+        if let Pending::End(index) = pending {
+            return self.end(index);
+        }
+        let done = self.pool.pop().expect("one result a job")?;
+        match (pending, done) {
+            (Pending::Smalls(bytes), Done::Digests(digests)) => {
+                for (index, digest) in digests {
+                    self.digests[index] = Some(digest);
+                }
+                self.watch.add(bytes)
+            }
+            (_, Done::Digests(_)) => Ok(()),
+            (_, Done::Chunk(unpacked)) => {
+                let bytes = unpacked.as_slice();
+                self.hasher.update(bytes);
+                match unpacked {
+                    Unpacked::Bytes(_) => self.crc.update(bytes),
+                    Unpacked::Zeros => self.crc.combine(&zeros_crc()),
+                }
+                self.watch.add(bytes.len() as u64)
+            }
+        }
+    }
+
+    /// Proves a large entry all of whose chunks passed.
+    fn end(&mut self, index: usize) -> Result<()> {
+        let view = self.archive.view(index);
+        let fail = |reason: Refusal| reason.of_at(view.name(), view.entry.offset);
+        let digest = Digest::finish(std::mem::take(&mut self.hasher));
+        let crc = std::mem::take(&mut self.crc).finalize();
+        let record = view.record.expect("only recorded entries have chunks");
+        match view.is_sealed() {
+            true => self.check_last_frame(index, digest)?,
+            false => {
+                if crc != view.entry.crc {
+                    let recorded = view.entry.crc;
+                    return Err(fail(Refusal::CrcMismatch { found: crc, recorded }));
+                }
+                if digest != record.sha256 {
+                    return Err(fail(Refusal::HashMismatch));
+                }
+                self.check_stream_end(index)?;
+            }
+        }
+        self.digests[index] = Some(digest);
+        Ok(())
+    }
+
+    /// After the last chunk of a DEFLATE stream stands its end and nothing else.
+    fn check_stream_end(&self, index: usize) -> Result<()> {
+        let entry = &self.archive.0.directory.entries[index];
+        if entry.method != Method::Deflate {
+            return Ok(());
+        }
+        let mut unpacker = Unpacker::new();
+        let length = STREAM_END.len() as u64;
+        let at = self.archive.data_offset(index)? + entry.stored - length;
+        match unpacker.stored(self.archive, at, length)? == STREAM_END {
+            true => Ok(()),
+            false => Err(Refusal::DamagedData("its end is damaged".to_owned())
+                .of_at(&*entry.name, at)),
+        }
+    }
+
+    fn check_last_frame(&self, index: usize, digest: Digest) -> Result<()> {
+        let view = self.archive.view(index);
+        let key = self.archive.entry_key(index)?.expect("sealed");
+        let mut unpacker = Unpacker::new();
+        let at = self.archive.data_offset(index)? + view.stored() - LAST_FRAME as u64;
+        let frame = unpacker.stored(self.archive, at, LAST_FRAME as u64)?;
+        let chunks = view.record.expect("sealed").chunks.len() as u64;
+        crate::seal::Frames::check_last(&key, chunks, frame, digest, view.size())
+            .map_err(|reason| reason.of_at(view.name(), at))
+    }
+}
+
+fn zeros_crc() -> crc32fast::Hasher {
+    static ZEROS: std::sync::LazyLock<u32> =
+        std::sync::LazyLock::new(|| crc32fast::hash(&crate::chunk::ZEROS));
+    crc32fast::Hasher::new_with_initial_len(*ZEROS, CHUNK as u64)
+}
+
+struct Worker {
+    archive: Archive,
+    unpacker: Unpacker,
+    span: Vec<u8>,
+    take: Option<Arc<dyn Take>>,
+    deep: bool,
+}
+
+impl Worker {
+    fn run(&mut self, job: Job) -> Result<Done> {
+        match job {
+            Job::Smalls(indexes) => self.smalls(&indexes),
+            Job::Stream(index) => self.stream(index),
+            Job::Raw(index) => self.raw(index),
+            Job::Chunk { index, number, place, key } => self.chunk(index, number, place, key),
+        }
+    }
+
+    fn smalls(&mut self, indexes: &[usize]) -> Result<Done> {
+        let start = self.fetch(indexes)?;
+        let mut digests = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            let view = self.archive.view(*index);
+            let entry = view.entry;
+            let fail = |reason: Refusal| reason.of_at(view.name(), entry.offset);
+            let from = (self.archive.data_offset(*index)? - start) as usize;
+            let packed = &self.span[from..from + entry.stored as usize];
+            let bytes = self
+                .unpacker
+                .from_memory(packed, entry.method, entry.size as usize)
+                .map_err(fail)?;
+            let found = crc32fast::hash(bytes);
+            if found != entry.crc {
+                return Err(fail(Refusal::CrcMismatch { found, recorded: entry.crc }));
+            }
+            let digest = Digest::of(bytes);
+            if view.record.is_some_and(|record| {
+                entry.kind() == Kind::File && record.sha256 != digest
+            }) {
+                return Err(fail(Refusal::HashMismatch));
+            }
+            if let Some(take) = &self.take {
+                take.whole(*index, bytes)?;
+            }
+            digests.push((*index, digest));
+        }
+        Ok(Done::Digests(digests))
+    }
+
+    /// Reads neighbours in one go; gives where the bytes begin.
+    fn fetch(&mut self, indexes: &[usize]) -> Result<u64> {
+        let (first, last) = (indexes[0], indexes[indexes.len() - 1]);
+        let start = self.archive.data_offset(first)?;
+        let end = self.archive.data_offset(last)? + self.archive.view(last).stored();
+        // What lies between are entries that are walked apart, or directories.
+        self.span.resize((end - start) as usize, 0);
+        let source = &*self.archive.0.source;
+        source.read_exact_at(&mut self.span, start).map_err(Error::io("reading the archive"))?;
+        Ok(start)
+    }
+
+    fn stream(&mut self, index: usize) -> Result<Done> {
+        let name = self.archive.view(index).name().to_owned();
+        let fail = || Error::io(format!("reading {name}"));
+        let mut reader = EntryReader::new(&self.archive, index)?;
+        let mut hasher = Sha256::new();
+        let mut offset = 0;
+        loop {
+            let mut bytes = Vec::with_capacity(CHUNK);
+            (&mut reader).take(CHUNK as u64).read_to_end(&mut bytes).map_err(fail())?;
+            if bytes.is_empty() {
+                break;
+            }
+            hasher.update(&bytes);
+            let n = bytes.len() as u64;
+            if let Some(take) = &self.take {
+                take.part(index, offset, &Unpacked::Bytes(bytes))?;
+            }
+            offset += n;
+        }
+        if offset == 0
+            && let Some(take) = &self.take
+        {
+            take.whole(index, &[])?;
+        }
+        Ok(Done::Digests(vec![(index, Digest::finish(hasher))]))
+    }
+
+    fn raw(&mut self, index: usize) -> Result<Done> {
+        let view = self.archive.view(index);
+        let fail = |reason: Refusal| reason.of_at(view.name(), view.entry.offset);
+        let (mut at, mut left) = (self.archive.data_offset(index)?, view.stored());
+        let (mut crc, mut hasher) = (crc32fast::Hasher::new(), Sha256::new());
+        while left > 0 {
+            let n = left.min(CHUNK as u64);
+            let bytes = self.unpacker.stored(&self.archive, at, n)?;
+            crc.update(bytes);
+            hasher.update(bytes);
+            at += n;
+            left -= n;
+        }
+        let found = crc.finalize();
+        if found != view.entry.crc {
+            return Err(fail(Refusal::CrcMismatch { found, recorded: view.entry.crc }));
+        }
+        if view.record.is_some_and(|record| record.sha256 != Digest::finish(hasher)) {
+            return Err(fail(Refusal::HashMismatch));
+        }
+        Ok(Done::Digests(Vec::new()))
+    }
+
+    fn chunk(
+        &mut self,
+        index: usize,
+        number: usize,
+        place: Place,
+        key: Option<Arc<EntryKey>>,
+    ) -> Result<Done> {
+        let view = self.archive.view(index);
+        let seal = key.as_deref().map(|key| (key, number as u64));
+        let unpacked = self.unpacker.chunk(&self.archive, view.method(), place, seal)?;
+        let record = view.record.expect("only recorded entries have chunks");
+        if self.deep && seal.is_none() && Digest::of(unpacked.as_slice()) != record.chunks[number].1
+        {
+            return Err(Refusal::HashMismatch.of_at(view.name(), place.offset));
+        }
+        if let Some(take) = &self.take {
+            take.part(index, number as u64 * CHUNK as u64, &unpacked)?;
+        }
+        Ok(Done::Chunk(unpacked))
+    }
+}

@@ -1,0 +1,241 @@
+//! What workers do: read, hash, pack and seal pieces of entries.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Packing;
+use crate::chunk::{CHUNK, is_zero, looks_packed};
+use crate::deflate::{Packer, zero_chunk};
+use crate::seal::{EntryKey, Frames};
+use crate::zip::{Dos, Method};
+use crate::{Class, Digest, Error, Result};
+
+/// What is known of an entry before its content.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) name: String,
+    pub(super) mode: u32,
+    pub(super) modified: Dos,
+    pub(super) class: Class,
+    pub(super) component: Option<Arc<str>>,
+    pub(super) seal: Option<Sealing>,
+}
+
+/// How an entry is to be sealed.
+#[derive(Clone, Debug)]
+pub(super) struct Sealing {
+    pub(super) key: Arc<EntryKey>,
+    pub(super) salt: String,
+}
+
+/// An entry that is packed in one go.
+#[derive(Debug)]
+pub(super) struct Small {
+    pub(super) head: Head,
+    pub(super) content: SmallContent,
+}
+
+#[derive(Debug)]
+pub(super) enum SmallContent {
+    Bytes(Vec<u8>),
+    /// To be read by the worker, with the size it must have.
+    Path(PathBuf, u64),
+    /// As it is, for entries that must be found without unpacking.
+    Stored(Vec<u8>),
+}
+
+#[derive(Debug)]
+pub(super) enum Job {
+    Chunk { piece: Piece, method: Method, seal: Option<(Arc<EntryKey>, u64)> },
+    Smalls(Vec<Small>),
+}
+
+/// Part of a large entry.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Bytes(Vec<u8>),
+    /// A whole chunk of zeros.
+    Zeros,
+}
+
+#[derive(Debug)]
+pub(super) enum Done {
+    Chunk(PackedChunk),
+    Smalls(Result<Vec<PackedSmall>>),
+}
+
+#[derive(Debug)]
+pub(super) struct PackedSmall {
+    pub(super) head: Head,
+    pub(super) method: Method,
+    pub(super) bytes: Vec<u8>,
+    /// Of what the ZIP entry unpacks to.
+    pub(super) size: u64,
+    pub(super) crc: u32,
+    pub(super) sha256: Digest,
+    /// Bytes of the plaintext.
+    pub(super) plain: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct PackedChunk {
+    pub(super) bytes: Vec<u8>,
+    /// Bytes that went in.
+    pub(super) plain: u64,
+    /// Of the plaintext; of the frame where it is sealed.
+    pub(super) crc: u32,
+    pub(super) sha256: Digest,
+}
+
+/// One thread's tools.
+#[derive(Debug)]
+pub(super) struct Worker {
+    packer: Packer,
+    packing: Packing,
+    zeros: Option<(u32, Digest)>,
+}
+
+impl Worker {
+    pub(super) fn new(packing: Packing) -> Self {
+        let level = match packing {
+            Packing::Deflate(level) => level.get(),
+            #[cfg(feature = "zstd")]
+            Packing::Zstd(_) => super::Level::default().get(),
+        };
+        Worker { packer: Packer::new(level), packing, zeros: None }
+    }
+
+    pub(super) fn run(&mut self, job: Job) -> Done {
+        match job {
+            Job::Chunk { piece, method, seal } => Done::Chunk(self.chunk(piece, method, seal)),
+            Job::Smalls(smalls) => {
+                Done::Smalls(smalls.into_iter().map(|small| self.small(small)).collect())
+            }
+        }
+    }
+
+    fn small(&mut self, small: Small) -> Result<PackedSmall> {
+        let (content, keep) = match small.content {
+            SmallContent::Bytes(bytes) => (bytes, false),
+            SmallContent::Path(path, size) => (read(&path, size)?, false),
+            SmallContent::Stored(bytes) => (bytes, true),
+        };
+        let head = small.head;
+        let plain = content.len() as u64;
+        let sha256 = Digest::of(&content);
+        if let Some(sealing) = &head.seal {
+            let mut frames = Vec::new();
+            if !content.is_empty() {
+                let mut packed = Vec::new();
+                self.packer.chunk(&content, &mut packed);
+                frames = Frames::chunk(&sealing.key, 0, &packed);
+            }
+            let chunks = u64::from(!content.is_empty());
+            frames.extend(Frames::last(&sealing.key, chunks, sha256, plain));
+            return Ok(PackedSmall {
+                method: Method::Store,
+                size: frames.len() as u64,
+                crc: crc32fast::hash(&frames),
+                sha256: Digest::of(&frames),
+                bytes: frames,
+                plain,
+                head,
+            });
+        }
+        let crc = crc32fast::hash(&content);
+        let (method, bytes) = match keep || content.is_empty() || looks_packed(&content) {
+            true => (Method::Store, content),
+            false => self.pack(content),
+        };
+        Ok(PackedSmall { head, method, bytes, size: plain, crc, sha256, plain })
+    }
+
+    /// The smaller of packed and as it is.
+    fn pack(&mut self, content: Vec<u8>) -> (Method, Vec<u8>) {
+        let mut packed = Vec::new();
+        let method = match self.packing {
+            Packing::Deflate(_) => {
+                self.packer.whole(&content, &mut packed);
+                Method::Deflate
+            }
+            #[cfg(feature = "zstd")]
+            Packing::Zstd(level) => {
+                packed = zstd::bulk::compress(&content, level).expect("memory to memory");
+                Method::Zstd
+            }
+        };
+        if packed.len() < content.len() { (method, packed) } else { (Method::Store, content) }
+    }
+
+    fn chunk(
+        &mut self,
+        piece: Piece,
+        method: Method,
+        seal: Option<(Arc<EntryKey>, u64)>,
+    ) -> PackedChunk {
+        let zeros = match &piece {
+            Piece::Zeros => true,
+            Piece::Bytes(bytes) => bytes.len() == CHUNK && is_zero(bytes),
+        };
+        let content = match &piece {
+            Piece::Zeros => &crate::chunk::ZEROS,
+            Piece::Bytes(bytes) => &bytes[..],
+        };
+        let plain = content.len() as u64;
+        let joined = method == Method::Deflate || seal.is_some();
+        let mut packed = match zeros && joined {
+            true => zero_chunk().to_vec(),
+            false => Vec::new(),
+        };
+        if joined && packed.is_empty() {
+            self.packer.chunk(content, &mut packed);
+        }
+        if let Some((key, number)) = seal {
+            let bytes = Frames::chunk(&key, number, &packed);
+            let (crc, sha256) = (crc32fast::hash(&bytes), Digest::of(&bytes));
+            return PackedChunk { bytes, plain, crc, sha256 };
+        }
+        let (crc, sha256) = match zeros {
+            true => *self.zeros.get_or_insert_with(|| {
+                let zeros = &crate::chunk::ZEROS;
+                (crc32fast::hash(zeros), Digest::of(zeros))
+            }),
+            false => (crc32fast::hash(content), Digest::of(content)),
+        };
+        let bytes = match (method, piece) {
+            (Method::Store, Piece::Bytes(bytes)) => bytes,
+            (Method::Store, Piece::Zeros) => vec![0; CHUNK],
+            #[cfg(feature = "zstd")]
+            (Method::Zstd, piece) => {
+                let Packing::Zstd(level) = self.packing else { unreachable!("asked for zstd") };
+                let content = match &piece {
+                    Piece::Bytes(bytes) => &bytes[..],
+                    Piece::Zeros => &crate::chunk::ZEROS,
+                };
+                zstd::bulk::compress(content, level).expect("memory to memory")
+            }
+            _ => packed,
+        };
+        PackedChunk { bytes, plain, crc, sha256 }
+    }
+}
+
+fn read(path: &PathBuf, size: u64) -> Result<Vec<u8>> {
+    let fail = || Error::io(format!("reading {}", path.display()));
+    let file = super::tree::open_no_follow(path).map_err(fail())?;
+    let mut bytes = Vec::with_capacity(size as usize + 1);
+    File::take(file, size + 1).read_to_end(&mut bytes).map_err(fail())?;
+    if bytes.len() as u64 != size {
+        return Err(changed(path));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn changed(path: &std::path::Path) -> Error {
+    Error::Unsupported(format!(
+        "{}: changed while it was read; archive a snapshot of it, or try again",
+        path.display()
+    ))
+}

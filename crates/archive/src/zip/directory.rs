@@ -1,0 +1,205 @@
+//! The central directory as a whole, and that every byte before it belongs to exactly one entry.
+
+use super::extra::{Forgivable, Forgiven};
+use super::wire::{CENTRAL, Central, FLAG_DESCRIPTOR, LOCAL, LocalHeader};
+use super::{DESCRIPTOR, End, Entry, Local, check_descriptor};
+use crate::name::Names;
+use crate::read::{ReadAt, Window};
+use crate::{Limits, Refusal, Result};
+
+/// When local headers are held against the central directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LocalHeaders {
+    /// All of them, before anything else.
+    AtOnce,
+    /// Each when its entry is read; for sources where a read is a round trip.
+    OnRead,
+}
+
+/// The checked entries, in the order of their data.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) entries: Vec<Entry>,
+    /// Of each entry, where [`LocalHeaders::AtOnce`] was asked.
+    pub(crate) locals: Vec<Local>,
+    /// Where the data ends and the directory begins.
+    pub(crate) data_end: u64,
+    pub(crate) forgiven: Forgiven,
+}
+
+impl Directory {
+    pub(crate) fn read(
+        source: &dyn ReadAt,
+        limits: &Limits,
+        lenient: bool,
+        headers: LocalHeaders,
+    ) -> Result<Self> {
+        let length = source.size().map_err(crate::Error::io("asking for the archive's size"))?;
+        let end = End::read(source, length)?;
+        let mut forgiven = Forgiven::new();
+        let entries = read_entries(source, &end, limits, lenient.then_some(&mut forgiven))?;
+        let mut directory =
+            Directory { entries, locals: Vec::new(), data_end: end.offset, forgiven };
+        match headers {
+            LocalHeaders::AtOnce => directory.check_locals(source, lenient)?,
+            LocalHeaders::OnRead => directory.check_offsets()?,
+        }
+        Ok(directory)
+    }
+
+    /// Walks from byte 0 to the directory: each header where the entry before it ended.
+    fn check_locals(&mut self, source: &dyn ReadAt, lenient: bool) -> Result<()> {
+        let mut window = Window::new(source);
+        let mut at = 0;
+        self.locals.reserve_exact(self.entries.len());
+        for entry in &self.entries {
+            check_start(entry, at)?;
+            let forgiven = lenient.then_some(&mut self.forgiven);
+            let local = read_local(&mut window, entry, self.data_end, forgiven)?;
+            at += local.header + entry.stored + local.descriptor;
+            self.locals.push(local);
+        }
+        check_data_end(at, self.data_end)
+    }
+
+    /// What can be said without the local headers: what lies between two entries is short enough
+    /// to be the headers a writer of ours makes.
+    fn check_offsets(&self) -> Result<()> {
+        let ends = self.entries.iter().skip(1).map(|e| e.offset).chain([self.data_end]);
+        if self.entries.first().is_some_and(|e| e.offset != 0) {
+            return Err(Refusal::Gap(self.entries[0].offset).at(0));
+        }
+        for (entry, end) in self.entries.iter().zip(ends) {
+            let known = (LOCAL + entry.name.len()) as u64 + entry.stored;
+            let start = entry.offset.saturating_add(known);
+            let Some(rest) = end.checked_sub(start) else {
+                return Err(Refusal::Overlap.of_at(&*entry.name, entry.offset));
+            };
+            const ZIP64: u64 = 20;
+            let fits = match entry.has_descriptor() {
+                false => rest == 0 || rest == ZIP64,
+                true => rest == DESCRIPTOR[0] || rest == ZIP64 + DESCRIPTOR[1],
+            };
+            if !fits {
+                return Err(Refusal::Gap(rest).of_at(&*entry.name, start));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_start(entry: &Entry, at: u64) -> Result<()> {
+    match entry.offset.checked_sub(at) {
+        Some(0) => Ok(()),
+        Some(gap) => Err(Refusal::Gap(gap).at(at)),
+        None => Err(Refusal::Overlap.of_at(&*entry.name, entry.offset)),
+    }
+}
+
+fn check_data_end(at: u64, data_end: u64) -> Result<()> {
+    match data_end.checked_sub(at) {
+        Some(0) => Ok(()),
+        Some(gap) => Err(Refusal::Gap(gap).at(at)),
+        None => Err(Refusal::Overlap.at(data_end)),
+    }
+}
+
+/// Reads and checks one entry's local header and data descriptor.
+pub(crate) fn read_local(
+    window: &mut Window<'_>,
+    entry: &Entry,
+    data_end: u64,
+    forgiven: Option<&mut Forgiven>,
+) -> Result<Local> {
+    let fail = |reason: Refusal| reason.of_at(&*entry.name, entry.offset);
+    // Headers of small entries are neighbours: fetch many at once.
+    let ahead = if entry.stored < 16 << 10 { 256 << 10 } else { 1 << 10 };
+    let room = data_end.saturating_sub(entry.offset);
+    if room < LOCAL as u64 {
+        return Err(fail(Refusal::Truncated("a local header")));
+    }
+    let fixed = window.get(entry.offset, LOCAL, ahead)?.first_chunk().expect("asked for");
+    let (name, extra) = LocalHeader::variable_part(fixed)
+        .ok_or_else(|| fail(Refusal::HeaderMismatch("the signature")))?;
+    let length = LOCAL + name + extra;
+    if room < length as u64 {
+        return Err(fail(Refusal::Truncated("a local header")));
+    }
+    let header = LocalHeader::decode(window.get(entry.offset, length, ahead)?);
+    let local = Local::check(entry, &header, forgiven).map_err(fail)?;
+    let whole = (local.header + local.descriptor).checked_add(entry.stored);
+    if whole.is_none_or(|whole| whole > room) {
+        return Err(fail(Refusal::Overlap));
+    }
+    if entry.flags & FLAG_DESCRIPTOR != 0 {
+        let at = entry.offset + local.header + entry.stored;
+        let bytes = window.get(at, local.descriptor as usize, ahead)?;
+        check_descriptor(bytes, entry.crc, entry.stored, entry.size).map_err(fail)?;
+    }
+    Ok(local)
+}
+
+/// Bytes of the directory fetched at a time.
+const AHEAD: usize = 256 << 10;
+
+fn read_entries(
+    source: &dyn ReadAt,
+    end: &End,
+    limits: &Limits,
+    mut forgiven: Option<&mut Forgiven>,
+) -> Result<Vec<Entry>> {
+    let over = |what, found, limit| Err(Refusal::Limit { what, found, limit }.at(end.offset));
+    if end.entries > limits.entries {
+        return over("the number of entries", end.entries, limits.entries);
+    }
+    if end.entries > end.size / CENTRAL as u64 {
+        return Err(Refusal::WrongCounts("too many entries for its size").at(end.offset));
+    }
+    let mut window = Window::new(source);
+    let mut names = Names::with_capacity(end.entries as usize);
+    let mut entries: Vec<Entry> = Vec::with_capacity(end.entries as usize);
+    let (mut at, stop) = (end.offset, end.offset + end.size);
+    let (mut total, mut sorted) = (0u64, true);
+    while at < stop {
+        let fail = |reason: Refusal| reason.at(at);
+        let has_room = |length: usize| match stop - at < length as u64 {
+            true => Err(fail(Refusal::Truncated("the central directory"))),
+            false => Ok(()),
+        };
+        has_room(CENTRAL)?;
+        let fixed = window.get(at, CENTRAL, AHEAD)?;
+        let (name, extra, comment) = Central::variable_part(fixed)
+            .ok_or_else(|| fail(Refusal::WrongCounts("it holds something else")))?;
+        let length = CENTRAL + name + extra + comment;
+        has_room(length)?;
+        let record = Central::decode(window.get(at, length, AHEAD)?);
+        if comment != 0 {
+            return Err(fail(Refusal::Comment(comment as u16)));
+        }
+        let entry = Entry::from_central(&record, limits, forgiven.as_deref_mut())
+            .map_err(|(entry, reason)| crate::Error::Refused { entry, offset: Some(at), reason })?;
+        names.insert(&entry.name)?;
+        total = total.saturating_add(entry.size);
+        if total > limits.total {
+            return over("the total size", total, limits.total);
+        }
+        sorted &= entries.last().is_none_or(|last| last.offset < entry.offset);
+        entries.push(entry);
+        at += length as u64;
+        if entries.len() as u64 > end.entries {
+            break;
+        }
+    }
+    if entries.len() as u64 != end.entries || at != stop {
+        return Err(Refusal::WrongCounts("the number of entries").at(at));
+    }
+    if !sorted {
+        entries.sort_by_key(|entry| entry.offset);
+    }
+    if let Some(forgiven) = forgiven
+        && names.implied() > 0
+    {
+        forgiven.insert(Forgivable::MissingDirectory, names.implied());
+    }
+    Ok(entries)
+}

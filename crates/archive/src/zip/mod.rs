@@ -1,0 +1,19 @@
+//! The container: ZIP and ZIP64, as far as FORMAT.md allows it.
+
+mod directory;
+mod end;
+mod entry;
+mod extra;
+mod local;
+mod wire;
+
+pub(crate) use directory::{Directory, LocalHeaders, read_local};
+pub(crate) use end::End;
+pub(crate) use entry::{Entry, attributes};
+pub use entry::{Kind, Method};
+pub use extra::Forgivable;
+pub(crate) use extra::{Forgiven, encode_zip64};
+pub(crate) use local::{DESCRIPTOR, Local, check_descriptor, encode_descriptor};
+pub(crate) use wire::{
+    CENTRAL, Central, Dos, FLAG_DESCRIPTOR, FLAG_UTF8, LOCAL, LocalHeader, SIGNATURE,
+};
