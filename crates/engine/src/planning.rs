@@ -4,6 +4,7 @@ mod anew;
 mod delete;
 mod in_place;
 mod take;
+mod taking;
 mod template;
 
 use std::collections::BTreeMap;

@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 
 use stillpoint_core::{
-    ConsistencyRecord, CopyKind, Detail, JobId, Labels, Memory, Part, Resource, Result, Snapshot,
-    SnapshotId, SnapshotState,
+    ConsistencyRecord, CopyKind, Detail, JobId, Labels, Memory, Part, Resource, ResourceRef,
+    Result, Snapshot, SnapshotId, SnapshotState,
 };
 use stillpoint_iaas::{DiskOf, Operation, OperationKind, ProviderExt, TakeSnapshot};
 use stillpoint_restore::{Bracket, Phase, Plan, PlanBuilder, Step};
 
+use super::taking::{Taking, takings};
 use super::{Asked, MOVING, Planner, QUICK, Restoring, bound, build, is_running, size, total};
 use crate::action::{Action, Ask, Source};
 use crate::plan::{Change, Claim, Effect, JobPlan};
@@ -90,10 +91,13 @@ impl Planner<'_> {
         });
         let safety = self.safety(snapshot, &parts);
         let proof = asked.bytes().then(|| "prove".to_owned());
-        let taking = safeguards(&asked, &parts)
-            .into_iter()
-            .map(|(step, _)| step)
-            .collect();
+        let ground = Ground {
+            asked: &asked,
+            safety: &safety,
+            parts: &parts,
+            whole: whole(&target, &parts),
+        };
+        let taking = ground.safeguards().into_iter().map(|it| it.step).collect();
         let effect = match undoes {
             Some(of) => Effect::Undo {
                 of: *of,
@@ -105,7 +109,7 @@ impl Planner<'_> {
                 proof,
             },
         };
-        let builder = steps(&asked, &safety, &parts, power, undoes.is_some());
+        let builder = steps(&ground, power, undoes.is_some());
         Ok(JobPlan {
             request: restoring.request.clone(),
             made_at: self.now,
@@ -141,6 +145,16 @@ impl Planner<'_> {
     }
 }
 
+/// Whether the parts are all the volumes that the target has.
+fn whole(target: &Resource, parts: &[Part]) -> bool {
+    match &target.detail {
+        Detail::Instance { disks, .. } => {
+            disks.iter().filter(|disk| disk.volume.is_some()).count() == parts.len()
+        }
+        _ => true,
+    }
+}
+
 /// Whether the target still has the disk that the part is of.
 fn check_disk(target: &Resource, part: &Part, blocked: &mut Vec<String>) {
     let (found, has) = match &target.detail {
@@ -173,18 +187,23 @@ fn check_disk(target: &Resource, part: &Part, blocked: &mut Vec<String>) {
 }
 
 /// Safeguard, prove, revert each, compare each; an undo last deletes both safety snapshots.
-fn steps(
-    asked: &Asked<'_>,
-    safety: &Snapshot,
-    parts: &[Part],
-    power: Option<Bracket<Action>>,
-    undoes: bool,
-) -> PlanBuilder<Action> {
+fn steps(ground: &Ground<'_>, power: Option<Bracket<Action>>, undoes: bool) -> PlanBuilder<Action> {
+    let Ground {
+        asked,
+        safety,
+        parts,
+        ..
+    } = *ground;
     let provider = asked.name.to_owned();
     let mut covered = Vec::new();
     let mut plan = Plan::builder();
-    for (step, group) in safeguards(asked, parts) {
-        let take = Operation::Snapshot(take(safety, group));
+    for Taking {
+        step,
+        source,
+        parts: group,
+    } in ground.safeguards()
+    {
+        let take = Operation::Snapshot(take(safety, source, group));
         let safeguard = asked.makes(step.clone(), Ask::Ready(take), total(group));
         let title = match group {
             [part] => format!("take a safety snapshot of `{}`", part.disk),
@@ -193,34 +212,30 @@ fn steps(
         plan = plan.step(safeguard.title(title).phase(Phase::Safeguarding));
         covered.push(step);
     }
-    let mut ground = covered.clone();
+    let mut needed = covered.clone();
     if asked.bytes() {
         let bytes = 2 * total(parts);
         let verify = Action::Verify {
             provider: provider.clone(),
-            steps: ground.clone(),
+            steps: needed.clone(),
             bytes,
         };
         let prove = Step::new("prove", verify).title("read the safety snapshot back");
         let prove = prove.phase(Phase::Safeguarding).deadline(MOVING).harmless();
         plan = plan.step(
-            ground
+            needed
                 .iter()
                 .fold(prove, |it, step| it.needs(step.as_str())),
         );
-        ground = vec!["prove".into()];
+        needed = vec!["prove".into()];
         covered.push("prove".into());
     }
     let mut last = Vec::new();
     for (number, part) in parts.iter().enumerate() {
         let revert = format!("revert/{number}");
-        plan = plan.step(
-            ground
-                .iter()
-                .fold(revert_step(asked, parts, number), |it, step| {
-                    it.needs(step.as_str())
-                }),
-        );
+        plan = plan.step(needed.iter().fold(revert_step(ground, number), |it, step| {
+            it.needs(step.as_str())
+        }));
         covered.push(revert.clone());
         let mut checked = revert.clone();
         if asked.bytes() {
@@ -244,7 +259,7 @@ fn steps(
         last.push(checked);
     }
     if undoes {
-        plan = used_up(asked, parts, &last, plan);
+        plan = used_up(ground, &last, plan);
     }
     match power {
         Some(power) => plan.bracket(
@@ -256,28 +271,33 @@ fn steps(
     }
 }
 
-/// The steps that safeguard, with the parts that each takes: all in one where the provider can.
-fn safeguards<'a>(asked: &Asked<'_>, parts: &'a [Part]) -> Vec<(String, &'a [Part])> {
-    let kind = match parts {
-        [only] => only.volume.kind(),
-        _ => stillpoint_core::ResourceKind::Instance,
-    };
-    let composite = asked
-        .can
-        .snapshots
-        .get(&kind)
-        .is_some_and(|can| can.composite);
-    let size = if composite { parts.len().max(1) } else { 1 };
-    let groups = parts.chunks(size).enumerate();
-    groups
-        .map(|(number, group)| (format!("safeguard/{number}"), group))
-        .collect()
+/// What the steps of a restore in place are made from.
+struct Ground<'a> {
+    asked: &'a Asked<'a>,
+    safety: &'a Snapshot,
+    parts: &'a [Part],
+    /// Whether these are all the volumes that the target has.
+    whole: bool,
 }
 
-fn take(safety: &Snapshot, parts: &[Part]) -> TakeSnapshot {
+impl<'a> Ground<'a> {
+    /// The steps that safeguard the target.
+    fn safeguards(&self) -> Vec<Taking<'a, Part>> {
+        takings(
+            self.asked,
+            "safeguard",
+            &self.safety.source,
+            self.whole,
+            self.parts,
+            |part| Some(&part.volume),
+        )
+    }
+}
+
+fn take(safety: &Snapshot, source: ResourceRef, parts: &[Part]) -> TakeSnapshot {
     let parts = parts.iter();
     TakeSnapshot {
-        source: safety.source.clone(),
+        source,
         parts: parts
             .map(|part| DiskOf {
                 disk: part.disk.clone(),
@@ -293,17 +313,18 @@ fn take(safety: &Snapshot, parts: &[Part]) -> TakeSnapshot {
     }
 }
 
-fn revert_step(asked: &Asked<'_>, parts: &[Part], number: usize) -> Step<Action> {
+fn revert_step(ground: &Ground<'_>, number: usize) -> Step<Action> {
+    let Ground { asked, parts, .. } = *ground;
     let part = &parts[number];
-    let safeguards = safeguards(asked, parts);
-    let width = safeguards[0].1.len();
+    let safeguards = ground.safeguards();
+    let width = safeguards[0].parts.len();
     let to = Operation::Revert {
         volume: part.volume.clone(),
         to: part.snapshot.clone(),
     };
     let back = Ask::Revert {
         volume: part.volume.clone(),
-        to: Source::output_of(safeguards[number / width].0.as_str(), number % width),
+        to: Source::output_of(safeguards[number / width].step.as_str(), number % width),
     };
     asked
         .changes(format!("revert/{number}"), Ask::Ready(to), part.size)
@@ -318,13 +339,13 @@ fn revert_step(asked: &Asked<'_>, parts: &[Part], number: usize) -> Step<Action>
 
 /// The end of an undo: the point of no return, and both safety snapshots gone.
 fn used_up(
-    asked: &Asked<'_>,
-    parts: &[Part],
+    ground: &Ground<'_>,
     last: &[String],
     mut plan: PlanBuilder<Action>,
 ) -> PlanBuilder<Action> {
+    let Ground { asked, parts, .. } = *ground;
     let mut before = last.to_vec();
-    for (number, (step, _)) in safeguards(asked, parts).into_iter().enumerate() {
+    for (number, Taking { step, .. }) in ground.safeguards().into_iter().enumerate() {
         let discard = Action::Discard {
             provider: asked.name.to_owned(),
             step,

@@ -9,6 +9,7 @@ use stillpoint_iaas::{
 };
 use stillpoint_restore::{Phase, Plan, PlanBuilder, Step};
 
+use super::taking::{Taking, takes_volumes, takings};
 use super::{Asked, MOVING, Planner, bound, build, size};
 use crate::action::{Action, Ask, Source};
 use crate::plan::{Change, Claim, Effect, JobPlan};
@@ -17,9 +18,14 @@ use crate::request::{Request, Scope, Take};
 /// How long an instance may be held frozen.
 const FREEZE: Duration = Duration::from_secs(60);
 
+/// What an omission calls the memory of an instance that runs.
+const MEMORY: &str = "memory";
+
 /// The disks of a source: those to be taken, and what is left out.
 struct Selection {
     disks: Vec<Disk>,
+    /// Whether these are all the volumes that there are.
+    whole: bool,
     omitted: Vec<Omission>,
 }
 
@@ -44,7 +50,7 @@ impl Planner<'_> {
             )
             .on(ask.source.clone()));
         };
-        if ask.disks.is_some() && !can.disk_selection {
+        if ask.disks.is_some() && !can.disk_selection && !takes_volumes(&asked) {
             blocked.push(format!("provider {} cannot leave disks out", asked.name));
         }
         if !holds(can.memory, ask.memory) {
@@ -57,7 +63,8 @@ impl Planner<'_> {
         let name = ask.name.clone().unwrap_or_else(|| {
             format!("{}-{}", ask.source.id(), self.now.strftime("%Y%m%d-%H%M%S"))
         });
-        let steps = steps(&asked, ask, &selection.disks, can, &manner, &name);
+        let disks = (selection.disks.as_slice(), selection.whole);
+        let steps = steps(&asked, ask, disks, can, &manner, &name);
         let mut changes: Vec<Change> = match ask.scope {
             Scope::Image => vec![Change::Create(format!("image `{name}`"))],
             Scope::Volumes => selection
@@ -174,7 +181,7 @@ fn select(source: &Resource, ask: &Take, blocked: &mut Vec<String>) -> Result<Se
                 }
             }
             if *power == Power::On && ask.memory == Memory::No {
-                omit("memory".into(), OmissionReason::NotSelected);
+                omit(MEMORY.into(), OmissionReason::NotSelected);
             }
             taken
         }
@@ -198,7 +205,14 @@ fn select(source: &Resource, ask: &Take, blocked: &mut Vec<String>) -> Result<Se
     if disks.is_empty() {
         blocked.push("no disk is left that could be taken".into());
     }
-    Ok(Selection { disks, omitted })
+    let whole = !omitted
+        .iter()
+        .any(|it| it.reason == OmissionReason::NotSelected && it.what != MEMORY);
+    Ok(Selection {
+        disks,
+        whole,
+        omitted,
+    })
 }
 
 fn holds(can: Memory, wanted: Memory) -> bool {
@@ -263,7 +277,7 @@ type Steps = (PlanBuilder<Action>, Vec<String>, Option<String>);
 fn steps(
     asked: &Asked<'_>,
     ask: &Take,
-    disks: &[Disk],
+    (disks, whole): (&[Disk], bool),
     can: &SnapshotCapability,
     manner: &Manner,
     name: &str,
@@ -271,36 +285,33 @@ fn steps(
     if disks.is_empty() {
         return None;
     }
-    let lowered = !can.composite && disks.len() > 1;
+    let takings = takings(asked, "snapshot", &ask.source, whole, disks, |disk| {
+        disk.volume.as_ref()
+    });
+    let lowered = takings.len() > 1;
     let freeze = lowered && manner.quiesce && asked.can.freeze == FreezeCapability::SelfThawing;
-    let groups: Vec<&[Disk]> = if lowered {
-        disks.chunks(1).collect()
-    } else {
-        vec![disks]
-    };
     let mut plan = Plan::builder();
     let mut taking = Vec::new();
     let bytes = |disks: &[Disk]| disks.iter().map(|disk| disk.size).sum::<u64>();
-    for (number, group) in groups.into_iter().enumerate() {
-        let take = TakeSnapshot {
-            source: ask.source.clone(),
-            parts: group.iter().filter_map(disk_of).collect(),
+    for Taking {
+        step,
+        source,
+        parts,
+    } in takings
+    {
+        let operation = Operation::Snapshot(TakeSnapshot {
+            source,
+            parts: parts.iter().filter_map(disk_of).collect(),
             name: name.to_owned(),
             labels: ask.labels.clone(),
             group: !lowered,
             quiesce: (manner.quiesce && !freeze).then_some(FREEZE),
             memory: ask.memory,
             copy: can.copy,
-        };
-        let operation = Operation::Snapshot(take);
-        let step = format!("snapshot/{number}");
+        });
         let title = operation.to_string();
-        plan = plan.step(
-            asked
-                .makes(step.clone(), Ask::Ready(operation), bytes(group))
-                .title(title)
-                .phase(Phase::Applying),
-        );
+        let makes = asked.makes(step.clone(), Ask::Ready(operation), bytes(parts));
+        plan = plan.step(makes.title(title).phase(Phase::Applying));
         taking.push(step);
     }
     let mut brackets = Vec::new();
