@@ -36,9 +36,10 @@
 //!
 //! A record is stored under `job/<id>/journal/<seq>`, the number in twenty digits so that keys
 //! sort by it. Its value is one byte with the version of the frame (1), four bytes of CRC-32 (IEEE
-//! 802.3, little-endian) and the record. The checksum is over the sixteen bytes of the job's id,
-//! the eight of the number (big-endian) and the record: so a record that is cut, changed *or in
-//! the wrong place* is found.
+//! 802.3, little-endian) and the record. The checksum is over the version, the sixteen bytes of
+//! the job's id, the eight of the number (big-endian) and the record: so a record that is cut,
+//! changed *or in the wrong place* is found. Later versions keep this header, so that a version
+//! that is not known is told from one that is changed.
 
 use std::fmt;
 use std::pin::Pin;
@@ -103,7 +104,7 @@ impl Journal {
         lease.guard(batch);
         let mut framed = BytesMut::with_capacity(HEADER + record.len());
         framed.put_u8(VERSION);
-        framed.put_u32_le(checksum(self.job, seq, record));
+        framed.put_u32_le(checksum(VERSION, self.job, seq, record));
         framed.put_slice(record);
         batch.put(key(self.job, seq), Guard::Absent, framed.freeze());
     }
@@ -145,23 +146,23 @@ impl Records {
             return Err(self.damaged("is missing"));
         }
         let mut bytes = entry.value;
-        match bytes.first() {
-            Some(&VERSION) if bytes.len() >= HEADER => bytes.advance(1),
-            Some(&version) if version > VERSION && bytes.len() >= HEADER => {
-                return Err(Error::new(
-                    ErrorKind::Invalid,
-                    format!(
-                        "record {seq} of the journal of job {} has frame {version}, and this \
-                         version reads {VERSION}; or it is changed",
-                        self.job
-                    ),
-                )
-                .advise("Use the version that wrote it"));
-            }
-            _ => return Err(self.damaged("is cut")),
+        if bytes.len() < HEADER {
+            return Err(self.damaged("is cut"));
         }
-        if bytes.get_u32_le() != checksum(self.job, seq, &bytes) {
+        let (version, sum) = (bytes.get_u8(), bytes.get_u32_le());
+        if sum != checksum(version, self.job, seq, &bytes) {
             return Err(self.damaged("is cut or changed"));
+        }
+        if version != VERSION {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                format!(
+                    "record {seq} of the journal of job {} has version {version}, and this reads \
+                     {VERSION}",
+                    self.job
+                ),
+            )
+            .advise("Use the version that wrote it"));
         }
         Ok(Record { seq, bytes })
     }
@@ -208,8 +209,9 @@ impl fmt::Debug for Record {
     }
 }
 
-fn checksum(job: JobId, seq: u64, record: &[u8]) -> u32 {
+fn checksum(version: u8, job: JobId, seq: u64, record: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[version]);
     hasher.update(job.as_uuid().as_bytes());
     hasher.update(&seq.to_be_bytes());
     hasher.update(record);
