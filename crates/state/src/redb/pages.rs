@@ -60,6 +60,8 @@ impl Pages {
     }
 
     fn fill(&mut self) -> Result<()> {
+        // Pages in the cache outlive the file; a scan should not depend on which those are.
+        self.shared.opened()?;
         self.read_page()
             .map_err(|source| error::redb("read", self.shared.path(), source))?;
         if let Some(last) = self.page.back() {
