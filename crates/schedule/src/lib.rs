@@ -8,6 +8,7 @@ mod hash;
 pub mod policy;
 mod run;
 pub mod schedule;
+mod timeline;
 mod zone;
 
 pub use cron::Cron;
@@ -15,4 +16,5 @@ pub use daylight::{DaylightSaving, Fold, Gap};
 pub use evaluate::SearchError;
 pub use run::{Reason, Run, RunKey};
 pub use schedule::{Schedule, ScheduleError};
+pub use timeline::{Firing, Timeline};
 pub use zone::{Zone, ZoneError};

@@ -85,7 +85,22 @@ impl Schedule {
             Some(first) if first.at <= now => first,
             next => return Ok((Due::default(), next)),
         };
-        let next = self.next_after(now)?;
+        // Nearly always there is but one: nobody was late.
+        let mut next = self.next_after(first.at)?;
+        if next.is_none_or(|next| next.at > now)
+            && !matches!(self.missed(), Missed::Skip | Missed::Within { .. })
+        {
+            return Ok((
+                Due {
+                    runs: vec![first],
+                    missed: None,
+                },
+                next,
+            ));
+        }
+        if next.is_some_and(|next| next.at <= now) {
+            next = self.next_after(now)?;
+        }
         let mut newest = self.newest(now).take_while(|run| run.at > since).peekable();
         let not_before = |age: SignedDuration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
         let (most, oldest) = match self.missed() {

@@ -1,0 +1,211 @@
+//! Very many schedules, and which of them is due next.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{evaluate::SearchError, policy::Due, run::Run, schedule::Schedule};
+
+/// Schedules by name, ordered by when they are due. A million of them is fine.
+///
+/// It has no clock. Tell it the time with [`pop`](Self::pop) until that gives nothing more, then
+/// sleep until [`wake_at`](Self::wake_at), or any shorter time.
+///
+/// Of every schedule it knows up to which instant its runs are settled: done, or given up as missed.
+/// Store that [`since`](Self::since) with the record of the run, and give it back to
+/// [`insert`](Self::insert) after a restart. If the service dies between a run and its record, the
+/// same run comes again with the same [key](Run::key): look the key up before you begin.
+///
+/// ```
+/// use stillpoint_schedule::{Cron, Schedule, Timeline};
+///
+/// let mut timeline = Timeline::new();
+/// let nightly = Schedule::cron(Cron::parse("0 2 * * *")?);
+/// timeline.insert("nightly", nightly, "2026-01-01T00:00:00Z".parse()?)?;
+/// assert_eq!(timeline.wake_at(), Some("2026-01-01T02:00:00Z".parse()?));
+///
+/// let now = "2026-01-01T02:00:03Z".parse()?;
+/// let firing = timeline.pop(now).unwrap();
+/// assert_eq!(&*firing.schedule, "nightly");
+/// assert_eq!(firing.due.runs[0].key("nightly").to_string(), "nightly@2026-01-01T02:00:00");
+/// assert_eq!(timeline.pop(now), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # When the clock jumps
+///
+/// Forwards is like an outage: the schedule's [policy](crate::policy::Missed) says which runs are made
+/// up for. Backwards by up to an hour changes nothing: what is settled stays settled, and the
+/// next run is the one it was. Backwards by more, the clock was wrong before, and waiting for it to
+/// come round again could take years: what lies ahead of the new time is open again. Runs that were
+/// done there have the same keys as before, so that they are not done twice.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    by_name: BTreeMap<Arc<str>, u32>,
+    // Seconds since 1970, and the place among the entries.
+    by_due: BTreeSet<(i64, u32)>,
+    /// The latest time that was told.
+    seen: Option<Timestamp>,
+}
+
+/// A schedule of which something is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firing {
+    /// The schedule's name.
+    pub schedule: Arc<str>,
+    /// What is due, and what was missed.
+    pub due: Due,
+}
+
+/// Runs are at whole seconds, so seconds will do.
+#[derive(Clone, Debug)]
+struct Entry {
+    name: Arc<str>,
+    schedule: Schedule,
+    since: i64,
+    next: Option<i64>,
+}
+
+impl Timeline {
+    /// How far the clock may go back without opening again what was settled.
+    pub const STEP_BACK: SignedDuration = SignedDuration::from_hours(1);
+
+    /// A timeline with no schedule.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a schedule whose runs up to and including `since` are settled, or puts it in the place
+    /// of the one of that name, which it returns. The very same schedule once more changes nothing:
+    /// what is missed stays missed.
+    pub fn insert(
+        &mut self,
+        name: &str,
+        schedule: Schedule,
+        since: Timestamp,
+    ) -> Result<Option<Schedule>, SearchError> {
+        if self.get(name) == Some(&schedule) {
+            return Ok(Some(schedule));
+        }
+        let next = schedule.next_after(since)?.map(second_of);
+        let old = self.remove(name);
+        let place = self.free.pop().unwrap_or(self.entries.len() as u32);
+        let name: Arc<str> = name.into();
+        self.by_name.insert(name.clone(), place);
+        self.by_due.extend(next.map(|next| (next, place)));
+        let entry = Some(Entry {
+            name,
+            schedule,
+            since: floor(since),
+            next,
+        });
+        match self.entries.get_mut(place as usize) {
+            Some(free) => *free = entry,
+            None => self.entries.push(entry),
+        }
+        Ok(old)
+    }
+
+    /// Removes the schedule of that name.
+    pub fn remove(&mut self, name: &str) -> Option<Schedule> {
+        let place = self.by_name.remove(name)?;
+        let entry = self.entries[place as usize].take()?;
+        self.free.push(place);
+        if let Some(next) = entry.next {
+            self.by_due.remove(&(next, place));
+        }
+        Some(entry.schedule)
+    }
+
+    /// The schedule of that name.
+    pub fn get(&self, name: &str) -> Option<&Schedule> {
+        self.entry(name).map(|entry| &entry.schedule)
+    }
+
+    /// Up to which instant, to the second, the runs of that schedule are settled.
+    pub fn since(&self, name: &str) -> Option<Timestamp> {
+        self.entry(name)
+            .and_then(|entry| Timestamp::from_second(entry.since).ok())
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
+    }
+
+    /// How many schedules there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// When the next of them is due; `None` if none ever is.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let (next, _) = self.by_due.first()?;
+        Timestamp::from_second(*next).ok()
+    }
+
+    /// The schedule that has been due for longest, if any is, with what is due of it. From then on
+    /// that is settled.
+    pub fn pop(&mut self, now: Timestamp) -> Option<Firing> {
+        self.look_at_the_clock(now);
+        let (next, place) = *self.by_due.first()?;
+        if next > floor(now) {
+            return None;
+        }
+        self.by_due.pop_first();
+        let entry = self.entries.get_mut(place as usize)?.as_mut()?;
+        let since = Timestamp::from_second(entry.since).ok()?;
+        // At the end of time there is no next run; what is due is due.
+        let (due, next) = entry.schedule.due_and_next(since, now).unwrap_or_default();
+        entry.since = floor(now);
+        entry.next = next.map(second_of);
+        self.by_due.extend(entry.next.map(|next| (next, place)));
+        Some(Firing {
+            schedule: entry.name.clone(),
+            due,
+        })
+    }
+
+    /// Opens what lies ahead, if the clock went back so far that it must have been wrong.
+    fn look_at_the_clock(&mut self, now: Timestamp) {
+        let seen = *self.seen.get_or_insert(now);
+        if seen.duration_since(now) <= Self::STEP_BACK {
+            self.seen = Some(seen.max(now));
+            return;
+        }
+        self.seen = Some(now);
+        for (place, entry) in (0..).zip(&mut self.entries) {
+            let Some(entry) = entry.as_mut().filter(|entry| entry.since > floor(now)) else {
+                continue;
+            };
+            if let Some(next) = entry.next {
+                self.by_due.remove(&(next, place));
+            }
+            entry.since = floor(now);
+            entry.next = entry.schedule.next_after(now).ok().flatten().map(second_of);
+            self.by_due.extend(entry.next.map(|next| (next, place)));
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries[*self.by_name.get(name)? as usize].as_ref()
+    }
+}
+
+fn second_of(run: Run) -> i64 {
+    run.at.as_second()
+}
+
+fn floor(at: Timestamp) -> i64 {
+    at.as_second() - i64::from(at.subsec_nanosecond() < 0)
+}
