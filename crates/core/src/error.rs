@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -241,6 +242,12 @@ pub struct ErrorReport {
     pub retry: Retry,
     /// See [`Error::world`].
     pub world: World,
+}
+
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 impl From<ErrorReport> for Error {

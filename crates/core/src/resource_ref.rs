@@ -139,6 +139,14 @@ impl From<ResourceRef> for String {
     }
 }
 
+impl TryFrom<&str> for ResourceRef {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self> {
+        text.parse()
+    }
+}
+
 impl TryFrom<String> for ResourceRef {
     type Error = Error;
 

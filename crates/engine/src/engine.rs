@@ -280,6 +280,19 @@ impl Engine {
         &self.shared.store.catalogue
     }
 
+    /// The snapshot that a job took, or the safety snapshot that it keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] where it has none, or none any more.
+    pub async fn snapshot_of(&self, job: &Job) -> Result<Snapshot> {
+        let id = job.snapshot.ok_or_else(|| {
+            let message = format!("job {} keeps no snapshot", job.id);
+            Error::new(ErrorKind::NotFound, message).advise("Look at its outcome")
+        })?;
+        Ok(self.catalogue().get(id).await?.snapshot)
+    }
+
     /// The provider of that name.
     ///
     /// # Errors

@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_engine::{Clock, Engine, Executor};
+use stillpoint_iaas::Provider;
+use stillpoint_state::State;
+
+use crate::Stillpoint;
+
+/// Puts a [`Stillpoint`] together.
+///
+/// What is wrong with a part of it is said by [`build`](Self::build).
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Builder {
+    state: Option<Result<Arc<dyn State>>>,
+    providers: Vec<Result<Arc<dyn Provider>>>,
+    executors: Vec<(String, Arc<dyn Executor>)>,
+    clock: Option<Arc<dyn Clock>>,
+    node: Option<String>,
+    read_only: bool,
+}
+
+impl Builder {
+    /// Keeps everything durable here.
+    pub fn state(mut self, state: Arc<dyn State>) -> Self {
+        self.state = Some(Ok(state));
+        self
+    }
+
+    /// Keeps everything durable in this file, which is made where there is none.
+    #[cfg(feature = "redb")]
+    pub fn state_file(mut self, path: impl AsRef<std::path::Path>) -> Self {
+        self.state = Some(
+            stillpoint_state::Redb::open_or_create(path).map(|state| Arc::new(state) as Arc<_>),
+        );
+        self
+    }
+
+    /// Takes snapshots of what this provider has, under the name that it displays as.
+    pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.providers.push(Ok(provider));
+        self
+    }
+
+    /// Takes snapshots of the raw images in a folder, under this provider name.
+    #[cfg(feature = "local")]
+    pub fn folder(mut self, name: &str, folder: impl AsRef<std::path::Path>) -> Self {
+        let provider = stillpoint_local::LocalProvider::open(name, folder);
+        self.providers.push(provider.map(|provider| Arc::new(provider) as Arc<_>));
+        self
+    }
+
+    /// Carries out the custom steps of that name.
+    pub fn executor(mut self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
+        self.executors.push((name.into(), executor));
+        self
+    }
+
+    /// The clock; the system's by default.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// What this node is called, where several share a state.
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = Some(name.into());
+        self
+    }
+
+    /// Only looks: every start, stop and change is refused.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Puts it together. It drives nothing before [`Stillpoint::run`].
+    ///
+    /// # Errors
+    ///
+    /// Whatever opening its parts gave, and [`ErrorKind::Invalid`] where there is no state or two
+    /// providers have one name.
+    pub fn build(self) -> Result<Stillpoint> {
+        let state = self.state.ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, "there is nowhere to keep what is durable")
+                .advise("Give the builder a state, or a state_file")
+        })??;
+        let mut engine = Engine::builder(state);
+        for provider in self.providers {
+            engine = engine.provider(provider?);
+        }
+        for (name, executor) in self.executors {
+            engine = engine.executor(name, executor);
+        }
+        if let Some(clock) = self.clock {
+            engine = engine.clock(clock);
+        }
+        if let Some(node) = self.node {
+            engine = engine.node(node);
+        }
+        if self.read_only {
+            engine = engine.read_only();
+        }
+        Ok(Stillpoint::new(engine.build()?))
+    }
+}

@@ -1,0 +1,97 @@
+//! Snapshots of instances, volumes and images that survive a crash: taken, listed, planned,
+//! restored, undone and deleted, from inside your own service.
+//!
+#![cfg_attr(all(feature = "local", feature = "redb"), doc = "```")]
+#![cfg_attr(not(all(feature = "local", feature = "redb")), doc = "```text")]
+//! use stillpoint::{Consistency, Stillpoint};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> stillpoint::Result<()> {
+//! # let scratch = tempfile::tempdir().unwrap();
+//! # let folder = scratch.path();
+//! # std::fs::write(folder.join("disk.img"), [7; 4096]).unwrap();
+//! let still = Stillpoint::builder()
+//!     .folder("here", folder) // every file in it is a volume
+//!     .state_file(folder.join(".stillpoint.db"))
+//!     .build()?;
+//! tokio::spawn(still.run());
+//!
+//! let before = still
+//!     .snapshot("here/volume/disk.img")
+//!     .once("schema-0042")
+//!     .at_least(Consistency::Filesystem)
+//!     .await?;
+//! println!("{} holds {} volumes", before.name, before.parts.len());
+//!
+//! let plan = still.restore(before.id).plan().await?; // the dry run
+//! println!("{plan}");
+//! let restore = plan.start().await?;
+//! restore.clone().await?;
+//! restore.undo().await?; // from the safety snapshot that every restore in place takes
+//! still.delete(before.id).await?;
+//! # still.shutdown(std::time::Duration::from_secs(5)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does not do
+//!
+//! It is a library: no daemon, no command line, no agent in guests. A snapshot is not a backup:
+//! it lives on the storage of its source, and a [`Shallow`](CopyKind::Shallow) part shares blocks
+//! with it. It does not hide an outage in a consistency level: powering off is a word of its own,
+//! [`may_power_off`](Ask::may_power_off).
+//!
+//! # Driving
+//!
+//! [`Stillpoint::run`] is the one loop; spawn it on a tokio runtime with time enabled. A process
+//! that is killed leaves its jobs in the [`State`]; the next `run` takes them over, observes what
+//! was on its way, and goes on or back.
+//!
+//! # Taking
+//!
+//! [`Stillpoint::snapshot`] of an instance takes all its volumes or none, and lists what it could
+//! not hold in [`Snapshot::omitted`]. [`as_image`](Ask::as_image) takes the root disk to launch
+//! from. Bytes are read back before the job is over, and only then is it
+//! [`verified`](Snapshot::verified).
+//!
+//! # Restoring
+//!
+//! [`Stillpoint::restore`] goes in place, [`to_new`](Ask::to_new) or
+//! [`as_template`](Ask::as_template). [`plan`](Ask::plan) tells what would change and everything
+//! that stands in the way, and is bound to what it saw: a target that changed is refused. In
+//! place a safety snapshot comes first, and is kept until [`undo`](JobHandle::undo) or
+//! [`accept`](JobHandle::accept).
+//!
+//! # Stopping
+//!
+//! [`JobHandle::stop`] undoes what was done, up to the point of no return; after that it is
+//! refused with the reason.
+//!
+//! # Features
+//!
+//! All are off by default, and none changes what another does.
+//!
+//! - `local`: volumes as files of this machine.
+//! - `redb`: state in one file of this machine.
+//! - `sim`: the simulated cloud, for tests.
+
+mod ask;
+mod builder;
+mod handle;
+mod stillpoint;
+
+pub use stillpoint_core::*;
+pub use stillpoint_engine::{
+    Bound, Change, Clock, CustomObservation, CustomWork, Engine, Executor, Job, JobEvent, JobPlan,
+    JobQuery, Request, Restore, Scope, SystemClock, Take, Target, TokioClock, What,
+};
+pub use stillpoint_iaas::{self as iaas, Provider};
+#[cfg(feature = "local")]
+pub use stillpoint_local as local;
+pub use stillpoint_restore::{Outcome, Phase};
+pub use stillpoint_state::{self as state, State, catalogue};
+
+pub use crate::ask::{Ask, Delete, Planned, Settle, Wish};
+pub use crate::builder::Builder;
+pub use crate::handle::JobHandle;
+pub use crate::stillpoint::Stillpoint;
