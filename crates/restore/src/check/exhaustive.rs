@@ -20,14 +20,14 @@ use super::{
 use crate::{Outcome, Plan};
 
 pub(super) struct Small {
-    plan: Arc<Plan<()>>,
+    plan: Arc<Plan<u8>>,
     budget: Budget,
     off: Option<Guard>,
     edges: Mutex<Vec<(u64, u64)>>,
 }
 
 impl Small {
-    pub(super) fn new(plan: Arc<Plan<()>>, budget: Budget, off: Option<Guard>) -> Self {
+    pub(super) fn new(plan: Arc<Plan<u8>>, budget: Budget, off: Option<Guard>) -> Self {
         Self {
             plan,
             budget,
@@ -143,7 +143,7 @@ fn acyclic(edges: &[(u64, u64)]) -> bool {
     taken == incoming.len()
 }
 
-fn check(name: &str, plan: Arc<Plan<()>>, budget: Budget) {
+fn check(name: &str, plan: Arc<Plan<u8>>, budget: Budget) {
     let start = Instant::now();
     let (result, states) = search(Small::new(plan, budget, None));
     println!("{name}: {states} states in {:.1?}", start.elapsed());

@@ -98,7 +98,7 @@ pub(super) enum Sight {
 }
 
 impl Job {
-    pub(super) fn new(plan: &Arc<Plan<()>>, budget: Budget) -> Self {
+    pub(super) fn new(plan: &Arc<Plan<u8>>, budget: Budget) -> Self {
         let mut job = Self {
             machine: Machine::new(Arc::clone(plan)),
             world: World::new(plan),
@@ -236,7 +236,7 @@ impl Job {
 
     fn symmetric(&self) -> bool {
         let plan = &self.machine.plan;
-        let plain = |step: &Step<()>| step.needs.is_empty() && step.title == plan.steps()[0].title;
+        let plain = |step: &Step<u8>| step.needs.is_empty() && step.title == plan.steps()[0].title;
         plan.brackets().is_empty() && plan.groups().is_empty() && plan.steps().iter().all(plain)
     }
 
@@ -264,6 +264,10 @@ impl Job {
                 self.happened(Event::Abandoned { call });
             }
             Act::Follow(Directive::Begin(call)) => {
+                if self.machine.state.stuck > 0 && !matches!(call, Call::Release(_)) {
+                    self.world
+                        .fail("nothing new while an operator is waited for");
+                }
                 let attempt = self.machine.attempt(call);
                 self.happened(Event::Begun { call, attempt });
             }
@@ -453,11 +457,7 @@ impl Job {
         if !self.stale_refused() {
             return Some("a stale driver is refused");
         }
-        if self
-            .machine
-            .calls()
-            .any(|call| self.machine.attempt(call) > 40)
-        {
+        if self.machine.calls().any(|call| self.tried_too_often(call)) {
             return Some("attempts end");
         }
         let outcome = self.machine.outcome()?;
@@ -509,6 +509,17 @@ impl Job {
             return Some("a group is of one session");
         }
         None
+    }
+
+    fn tried_too_often(&self, call: Call) -> bool {
+        let most = match call {
+            // It has time, and pauses in between.
+            Call::Release(_) => 40,
+            _ => self.machine.retry(call).attempts,
+        };
+        self.machine
+            .slot(call)
+            .is_some_and(|slot| slot.tries > most)
     }
 
     fn sessions_agree(&self) -> bool {

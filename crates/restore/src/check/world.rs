@@ -4,7 +4,7 @@ use crate::{BracketIx, Call, Hold, Machine, Matters, Plan, StepIx, Undo, machine
 
 /// What a step gives back: which of its objects, counted from 0.
 pub(super) type Made = u8;
-pub(super) type Subject = Machine<(), Made>;
+pub(super) type Subject = Machine<u8, Made>;
 
 #[derive(Clone, Debug, Hash, PartialEq)]
 pub(super) struct World {
@@ -65,7 +65,7 @@ impl Request {
 }
 
 impl World {
-    pub(super) fn new(plan: &Plan<()>) -> Self {
+    pub(super) fn new(plan: &Plan<u8>) -> Self {
         Self {
             objects: vec![Vec::new(); plan.steps().len()],
             held: vec![false; plan.brackets().len()],
@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    fn check_acquire(&mut self, plan: &Plan<()>, inner: BracketIx) {
+    fn check_acquire(&mut self, plan: &Plan<u8>, inner: BracketIx) {
         for outer in brackets(plan).filter(|outer| inside(plan, inner, *outer)) {
             if !self.held[outer.index()] {
                 self.fail("an inner bracket is held inside the outer one");
@@ -295,26 +295,26 @@ impl World {
     }
 }
 
-pub(super) fn harmless(plan: &Plan<()>, step: StepIx) -> bool {
+pub(super) fn harmless(plan: &Plan<u8>, step: StepIx) -> bool {
     plan.step(step).undo == Undo::Harmless
 }
 
-pub(super) fn steps(plan: &Plan<()>) -> impl Iterator<Item = StepIx> {
+pub(super) fn steps(plan: &Plan<u8>) -> impl Iterator<Item = StepIx> {
     (0..plan.steps().len() as u32).map(StepIx)
 }
 
-pub(super) fn brackets(plan: &Plan<()>) -> impl Iterator<Item = BracketIx> {
+pub(super) fn brackets(plan: &Plan<u8>) -> impl Iterator<Item = BracketIx> {
     (0..plan.brackets().len() as u32).map(BracketIx)
 }
 
-pub(super) fn group_of(plan: &Plan<()>, step: StepIx) -> Option<usize> {
+pub(super) fn group_of(plan: &Plan<u8>, step: StepIx) -> Option<usize> {
     plan.groups()
         .iter()
         .position(|group| group.steps.contains(&plan.step(step).name))
 }
 
 /// What the plan's text says a step comes after; written anew here, so that it does not share the machine's mistakes.
-fn prerequisites(plan: &Plan<()>, step: StepIx) -> Vec<StepIx> {
+fn prerequisites(plan: &Plan<u8>, step: StepIx) -> Vec<StepIx> {
     let this = plan.step(step);
     let mut names = this.needs.clone();
     for bracket in plan
@@ -338,14 +338,17 @@ fn prerequisites(plan: &Plan<()>, step: StepIx) -> Vec<StepIx> {
         .collect()
 }
 
-fn depends(plan: &Plan<()>, later: StepIx, step: StepIx) -> bool {
+fn depends(plan: &Plan<u8>, later: StepIx, step: StepIx) -> bool {
     prerequisites(plan, later)
         .into_iter()
         .any(|need| need == step || depends(plan, need, step))
 }
 
-fn inside(plan: &Plan<()>, inner: BracketIx, outer: BracketIx) -> bool {
-    let (small, large) = (&plan.bracket(inner).covers, &plan.bracket(outer).covers);
-    let covered = small.iter().all(|step| large.contains(step));
-    inner != outer && covered && (small.len() < large.len() || outer < inner)
+fn inside(plan: &Plan<u8>, inner: BracketIx, outer: BracketIx) -> bool {
+    let (small, large) = (plan.bracket(inner), plan.bracket(outer));
+    let covered = small.covers.iter().all(|step| large.covers.contains(step));
+    let equal = small.covers.len() == large.covers.len();
+    let brief = |hold: Hold| hold == Hold::Briefly;
+    let order = (brief(large.hold), outer) < (brief(small.hold), inner);
+    inner != outer && covered && (!equal || order)
 }

@@ -316,7 +316,16 @@ impl<A, O> Machine<A, O> {
     /// Held, and good enough to begin something on.
     fn firm(&self, bracket: BracketIx) -> bool {
         let state = &self.state.brackets[bracket.index()];
-        state.acquire.at == At::Done && !state.spoiled
+        state.acquire.at == At::Done && !self.doomed(bracket)
+    }
+
+    /// Whether it has to be released before anything can begin in it: it is spoiled, or one around it is.
+    fn doomed(&self, bracket: BracketIx) -> bool {
+        let spoiled = |ix: BracketIx| self.state.brackets[ix.index()].spoiled;
+        spoiled(bracket)
+            || self.plan.order().outer[bracket.index()]
+                .iter()
+                .any(|ix| spoiled(*ix))
     }
 
     fn through_undo(&self, bracket: BracketIx) -> bool {
@@ -342,7 +351,7 @@ impl<A, O> Machine<A, O> {
 
     /// Whether the bracket must still be held.
     fn needed(&self, bracket: BracketIx) -> bool {
-        let spoiled = self.state.brackets[bracket.index()].spoiled;
+        let doomed = self.doomed(bracket);
         let through = self.through_undo(bracket);
         let forward = self.state.flow == Flow::Forward;
         self.plan.order().covers[bracket.index()]
@@ -351,15 +360,15 @@ impl<A, O> Machine<A, O> {
                 let state = &self.state.steps[step.index()];
                 if through {
                     let busy = state.run.at.in_flight() || state.run.at == At::Stuck;
-                    // A spoiled one has to go first: only what is unsure keeps it.
-                    busy || !spoiled
+                    // A doomed one has to go first: only what is unsure keeps it.
+                    busy || !doomed
                         && if forward {
                             !self.over(*step) || !state.swept()
                         } else {
                             !self.clear(*step)
                         }
                 } else {
-                    let to_come = forward && !spoiled && self.state.stuck == 0 && !self.over(*step);
+                    let to_come = forward && !doomed && self.state.stuck == 0 && !self.over(*step);
                     state.run.at.in_flight() || to_come
                 }
             })
@@ -394,7 +403,7 @@ impl<A, O> Machine<A, O> {
         };
         order.members[group].iter().all(|member| {
             let state = &self.state.steps[member.index()];
-            (state.run.at.idle() || state.run.at == At::Failed) && state.swept()
+            state.run.at.idle() && state.swept()
         })
     }
 

@@ -201,7 +201,7 @@ impl<A, O: Clone> Machine<A, O> {
         }
     }
 
-    pub(super) fn retry(&self, call: Call) -> &Retry {
+    pub(crate) fn retry(&self, call: Call) -> &Retry {
         match call {
             Call::Acquire(ix) | Call::Release(ix) => &self.plan.bracket(ix).retry,
             Call::Do(step) | Call::Sweep { step, .. } | Call::Undo(step) => {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use super::{Bracket, Group, InvalidPlan, Name, Order, Plan, PlanError, Retry, Step, Undo};
+use super::{Bracket, Group, Hold, InvalidPlan, Name, Order, Plan, PlanError, Retry, Step, Undo};
 
 /// Most steps a plan may have; a fan-out is one job a unit instead.
 const MOST_STEPS: usize = 2_000;
@@ -317,6 +317,14 @@ impl<A> PlanBuilder<A> {
                 _ => {}
             }
         }
+        for (bracket, outer) in self.brackets.iter().zip(&order.outer) {
+            for outer in outer.iter().map(|ix| &self.brackets[ix.index()]) {
+                if outer.hold == Hold::Briefly && bracket.hold == Hold::ThroughUndo {
+                    let (outer, inner) = (outer.name.clone(), bracket.name.clone());
+                    reasons.push(PlanError::BadlyNested { outer, inner });
+                }
+            }
+        }
         for (group, members) in self.groups.iter().zip(&order.members) {
             let sides: HashSet<_> = members
                 .iter()
@@ -330,6 +338,10 @@ impl<A> PlanBuilder<A> {
             }
             for member in members {
                 let step = &self.steps[member.index()];
+                if step.tolerated() {
+                    let (step, group) = (step.name.clone(), group.name.clone());
+                    reasons.push(PlanError::ToleratedMember { step, group });
+                }
                 if step.remover().is_none() && !step.is_harmless() {
                     let (step, group) = (step.name.clone(), group.name.clone());
                     reasons.push(PlanError::UnsweptMember { step, group });

@@ -41,6 +41,16 @@ pub enum PlanError {
         /// The name.
         name: Name,
     },
+    /// A bracket that is held only briefly lies around one that is held through undo.
+    #[error(
+        "bracket {outer} is held briefly, but {inner} inside it through undo; hold {outer} through undo, or {inner} briefly"
+    )]
+    BadlyNested {
+        /// The brief one.
+        outer: Name,
+        /// The one inside.
+        inner: Name,
+    },
     /// Each of these waits for the next, the last for the first.
     #[error("{} wait for each other in a circle; remove one of these needs", Chain(.path))]
     Cycle {
@@ -132,6 +142,16 @@ pub enum PlanError {
         count: usize,
         /// How many there may be.
         most: usize,
+    },
+    /// A group's member is optional or an item, and a group is all or nothing.
+    #[error(
+        "step {step} of group {group} is an item or optional, but a group is all or nothing; make it required, or take it out of the group"
+    )]
+    ToleratedMember {
+        /// The step.
+        step: Name,
+        /// Its group.
+        group: Name,
     },
     /// The pivot is optional or an item.
     #[error(

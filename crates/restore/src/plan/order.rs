@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Bracket, Group, Name, PlanError, Step, builder::Place};
+use super::{Bracket, Group, Hold, Name, PlanError, Step, builder::Place};
 use crate::{BracketIx, StepIx};
 
 /// Most edges, after groups and brackets are spelled out; keeps a hostile plan from costing more than it should.
@@ -102,7 +102,7 @@ impl Order {
         let dependents = reverse(&waits);
         let behind = behind(steps, &dependents)?;
         let skips = skips(steps, &reverse(&needs));
-        let (outer, inner) = nesting(&covers);
+        let (outer, inner) = nesting(brackets, &covers);
         let pivot = (0..)
             .map(StepIx)
             .zip(steps)
@@ -274,11 +274,18 @@ fn reach(edges: &[Vec<StepIx>], from: StepIx, through: impl Fn(StepIx) -> bool) 
     found
 }
 
-/// A bracket is inside another if that one covers all it covers; of two that cover the same, the later is inside.
-fn nesting(covers: &[Vec<StepIx>]) -> (Vec<Vec<BracketIx>>, Vec<Vec<BracketIx>>) {
+/// A bracket is inside another if that one covers all it covers; of two that cover the same, the brief one is inside,
+/// or else the later.
+fn nesting<A>(
+    brackets: &[Bracket<A>],
+    covers: &[Vec<StepIx>],
+) -> (Vec<Vec<BracketIx>>, Vec<Vec<BracketIx>>) {
+    let brief = |place: usize| brackets[place].hold == Hold::Briefly;
     let inside = |inner: usize, outer: usize| {
+        let small = (covers[inner].len(), brief(outer), outer);
+        let large = (covers[outer].len(), brief(inner), inner);
         inner != outer
-            && (covers[inner].len(), outer) < (covers[outer].len(), inner)
+            && small < large
             && covers[inner]
                 .iter()
                 .all(|step| covers[outer].binary_search(step).is_ok())
