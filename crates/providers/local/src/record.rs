@@ -28,14 +28,14 @@ const MAX_BYTES: u64 = 1 << 20;
 #[derive(Serialize)]
 struct Sealed<'a> {
     version: u32,
-    sha256: Digest,
+    sha256: String,
     record: &'a RawValue,
 }
 
 #[derive(Deserialize)]
 struct Opened {
     version: u32,
-    sha256: Digest,
+    sha256: String,
     record: Box<RawValue>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>> {
     let record = serde_json::value::to_raw_value(record).map_err(internal)?;
     let sealed = Sealed {
         version: VERSION,
-        sha256: digest(record.get()),
+        sha256: digest(VERSION, record.get()),
         record: &record,
     };
     let mut bytes = serde_json::to_vec(&sealed).map_err(internal)?;
@@ -62,7 +62,7 @@ pub(crate) fn decode<R: Record>(bytes: &[u8], path: &Path) -> Result<R> {
     let damaged = |what: String| corrupt(path, what, R::REMEDY);
     let opened: Opened = serde_json::from_slice(bytes)
         .map_err(|source| damaged(format!("is cut or damaged: {source}")))?;
-    if opened.sha256 != digest(opened.record.get()) {
+    if opened.sha256 != digest(opened.version, opened.record.get()) {
         return Err(damaged("does not match its checksum".to_owned()));
     }
     if opened.version != VERSION {
@@ -76,8 +76,13 @@ pub(crate) fn decode<R: Record>(bytes: &[u8], path: &Path) -> Result<R> {
         .map_err(|source| damaged(format!("is not the record that belongs there: {source}")))
 }
 
-fn digest(text: &str) -> Digest {
-    Digest::new(Sha256::digest(text.as_bytes()).into())
+/// Covers the version too, so that a damaged one is not taken for a newer one.
+fn digest(version: u32, text: &str) -> String {
+    let hash = Sha256::new()
+        .chain_update(version.to_le_bytes())
+        .chain_update(text)
+        .finalize();
+    Digest::new(hash.into()).to_string()
 }
 
 impl Folder {

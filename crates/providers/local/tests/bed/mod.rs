@@ -27,6 +27,12 @@ impl Bed {
         }
     }
 
+    pub(crate) fn new_in(place: &Path) -> Self {
+        Self {
+            dir: TempDir::new_in(place).unwrap(),
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -53,7 +59,9 @@ impl Bed {
 pub(crate) fn fill(path: &Path, size: u64, seed: u8) {
     let file = fs::File::create(path).unwrap();
     file.set_len(size).unwrap();
-    let piece: Vec<u8> = (0..4096.min(size)).map(|n| (n as u8) ^ seed | 1).collect();
+    let piece: Vec<u8> = (0..4096.min(size))
+        .map(|n| (n as u8) ^ (seed << 1) | 1)
+        .collect();
     for at in [0, size / 2, size - piece.len() as u64] {
         file.write_all_at(&piece, at).unwrap();
     }
