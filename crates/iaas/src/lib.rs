@@ -37,6 +37,8 @@
 
 mod bytes;
 mod capabilities;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod content_digest;
 mod ext;
 mod key;

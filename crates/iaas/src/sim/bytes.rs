@@ -3,8 +3,8 @@ use bytes::Bytes;
 use stillpoint_core::{ErrorKind, ResourceRef, Result};
 
 use super::content::Content;
-use super::fault::Call;
 use super::provider::SimProvider;
+use super::script::Call;
 use super::thing::Thing;
 use super::world::World;
 use crate::bytes::{Extent, VolumeBytes};

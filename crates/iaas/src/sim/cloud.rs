@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use stillpoint_core::Result;
 
 use super::clock::{Clock, clock_from};
-use super::fault::{At, Call, Fault, Faults};
+use super::fault::{Fault, Faults};
 use super::freezes::FreezeInterval;
 use super::inventory::Inventory;
 use super::personality::Personality;
 use super::provider::SimProvider;
 use super::refusal::rate_limited;
+use super::script::{At, Call};
 use super::world::World;
 use crate::capabilities::{Capabilities, Identity, Limits};
 use crate::operation::Operation;
@@ -84,7 +85,8 @@ impl SimCloud {
 
     /// Kills all clients at once: their calls fail from now on, and what dies with them is lost.
     pub fn crash(&self) {
-        for client in std::mem::take(&mut self.lock().connected) {
+        let clients = std::mem::take(&mut self.lock().connected);
+        for client in clients {
             self.with(|world, now| world.lose_client(now, client));
         }
     }

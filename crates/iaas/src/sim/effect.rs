@@ -282,7 +282,7 @@ impl World {
         }
     }
 
-    fn power(&mut self, now: Timestamp, on: &ResourceRef, up: bool) {
+    pub(super) fn power(&mut self, now: Timestamp, on: &ResourceRef, up: bool) {
         self.thaw(now, on, false);
         self.write_as_guest(now, on);
         if let Some(instance) = self.instance_mut(on) {

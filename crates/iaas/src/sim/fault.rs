@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use super::script::{At, Call, Script};
 use crate::capabilities::Identity;
-use crate::operation::{Operation, OperationKind};
+use crate::operation::Operation;
 
 /// One thing that goes wrong with one call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,84 +64,10 @@ pub enum Fault {
     Unavailable,
 }
 
-/// The calls that a fault can meet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Call {
-    /// [`Provider::cancel`](crate::Provider::cancel).
-    Cancel,
-    /// [`Provider::describe`](crate::Provider::describe).
-    Describe,
-    /// A page of [`Provider::list`](crate::Provider::list).
-    List,
-    /// [`Provider::observe`](crate::Provider::observe).
-    Observe,
-    /// Reading of [`VolumeBytes`](crate::VolumeBytes).
-    Read,
-    /// [`Provider::submit`](crate::Provider::submit).
-    Submit,
-    /// [`VolumeBytes::write`](crate::VolumeBytes::write) and `flush`.
-    Write,
-}
-
-/// Which call a scripted [`Fault`] meets.
-#[derive(Clone, Copy, Debug)]
-pub struct At {
-    call: Call,
-    operation: Option<OperationKind>,
-    skip: u32,
-    times: u32,
-}
-
-impl At {
-    /// The next call of this sort.
-    pub const fn call(call: Call) -> Self {
-        Self {
-            call,
-            operation: None,
-            skip: 0,
-            times: 1,
-        }
-    }
-
-    /// The next submit of this operation.
-    pub const fn submit(operation: OperationKind) -> Self {
-        Self::call(Call::Submit).of(operation)
-    }
-
-    /// Only calls about this operation.
-    #[must_use]
-    pub const fn of(mut self, operation: OperationKind) -> Self {
-        self.operation = Some(operation);
-        self
-    }
-
-    /// The `n`th such call from now, the next one being the first.
-    #[must_use]
-    pub const fn nth(mut self, n: u32) -> Self {
-        self.skip = n.saturating_sub(1);
-        self
-    }
-
-    /// So many in a row.
-    #[must_use]
-    pub const fn times(mut self, times: u32) -> Self {
-        self.times = times;
-        self
-    }
-
-    fn matches(&self, call: Call, operation: Option<&Operation>) -> bool {
-        self.call == call
-            && self
-                .operation
-                .is_none_or(|wanted| operation.map(Operation::kind) == Some(wanted))
-    }
-}
-
 /// What goes wrong, by script and by chance.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    script: Vec<(At, Fault)>,
+    script: Script<Fault>,
     weather: Option<Weather>,
 }
 
@@ -152,7 +79,7 @@ struct Weather {
 
 impl Faults {
     pub(crate) fn add(&mut self, at: At, fault: Fault) {
-        self.script.push((at, fault));
+        self.script.add(at, fault);
     }
 
     pub(crate) fn set_weather(&mut self, seed: u64, per_thousand: u32) {
@@ -173,20 +100,9 @@ impl Faults {
         operation: Option<&Operation>,
         identity: Identity,
     ) -> Option<Fault> {
-        let mut hit = None;
-        for (at, fault) in &mut self.script {
-            if !at.matches(call, operation) {
-                continue;
-            }
-            if at.skip > 0 {
-                at.skip -= 1;
-            } else if at.times > 0 && hit.is_none() {
-                at.times -= 1;
-                hit = Some(*fault);
-            }
-        }
-        self.script.retain(|(at, _)| at.times > 0);
-        hit.or_else(|| self.weather.as_mut()?.draw(call, operation, identity))
+        self.script
+            .draw(call, operation)
+            .or_else(|| self.weather.as_mut()?.draw(call, operation, identity))
     }
 }
 

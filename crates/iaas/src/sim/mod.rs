@@ -64,6 +64,7 @@ mod personality;
 mod provider;
 mod refusal;
 mod reply;
+mod script;
 mod setup;
 mod stop;
 mod submit;
@@ -72,9 +73,12 @@ mod world;
 
 pub use self::clock::{Clock, clock_from};
 pub use self::cloud::{Calls, SimCloud, SimCloudBuilder};
-pub use self::fault::{At, Call, Fault};
+pub use self::fault::Fault;
 pub use self::freezes::FreezeInterval;
 pub use self::inventory::{Difference, Inventory, Item};
 pub use self::personality::Personality;
 pub use self::provider::SimProvider;
+#[cfg(feature = "conformance")]
+pub(crate) use self::script::Script;
+pub use self::script::{At, Call};
 pub use self::setup::NewInstance;

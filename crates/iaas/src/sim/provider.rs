@@ -11,11 +11,12 @@ use stillpoint_core::{
 };
 
 use super::cloud::SimCloud;
-use super::fault::{Call, Fault};
+use super::fault::Fault;
 use super::job::Fate;
 use super::observe::Question;
 use super::personality::Personality;
 use super::refusal::{rate_limited, refusal, timed_out};
+use super::script::Call;
 use super::world::{Event, Submit, World};
 use crate::bytes::VolumeBytes;
 use crate::capabilities::Capabilities;

@@ -152,6 +152,11 @@ impl SimCloud {
         self.with(|world, _| world.things.remove(reference));
     }
 
+    /// Powers an instance off, as its owner would.
+    pub fn power_off(&self, instance: &ResourceRef) {
+        self.with(|world, now| world.power(now, instance, false));
+    }
+
     /// The volume behind an instance's disk.
     pub fn disk(&self, instance: &ResourceRef, name: &str) -> Option<ResourceRef> {
         self.with(|world, _| {
