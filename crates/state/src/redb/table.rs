@@ -5,7 +5,7 @@ use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use crate::batch::{Operation, Write};
+use crate::batch::{Guard, Operation, Write};
 use crate::conflict::{Conflict, Refusal};
 use crate::entry::{Entry, Revision};
 
@@ -16,6 +16,9 @@ const FORMAT: u64 = 1;
 pub(super) const ENTRIES: TableDefinition<'static, &str, (u64, &[u8])> =
     TableDefinition::new("stillpoint/entries");
 const NUMBERS: TableDefinition<'static, &str, u64> = TableDefinition::new("stillpoint/numbers");
+
+/// The entries within a transaction that writes.
+pub(super) type Entries<'t> = redb::Table<'t, &'static str, (u64, &'static [u8])>;
 
 /// Makes the tables of a new state.
 pub(super) fn initialise(database: &Database) -> Result<(), redb::Error> {
@@ -91,13 +94,15 @@ pub(super) struct Applied {
 /// Applies one batch after `last`. The inner error is that its guards refused it, and nothing was
 /// written; the outer one that the transaction failed.
 pub(super) fn apply(
-    transaction: &WriteTransaction,
+    entries: &mut Entries<'_>,
     last: Revision,
     operations: BTreeMap<String, Operation>,
 ) -> Result<Result<Applied>, redb::Error> {
-    let mut entries = transaction.open_table(ENTRIES)?;
     let mut refusals = Vec::new();
     for (key, operation) in &operations {
+        if operation.guard == Guard::Any {
+            continue;
+        }
         let found = entries
             .get(key.as_str())?
             .map(|found| Revision::new(found.value().0));

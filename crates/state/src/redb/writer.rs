@@ -23,6 +23,8 @@ pub(super) struct Job {
 ///
 /// Whatever waits is committed together: while one group goes to the disk, the next gathers.
 pub(super) fn run(shared: &Shared, mut queue: mpsc::Receiver<Job>) {
+    // The newest revision, as far as it is known without asking.
+    let mut newest = None;
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
         while group.len() < GROUP
@@ -30,18 +32,18 @@ pub(super) fn run(shared: &Shared, mut queue: mpsc::Receiver<Job>) {
         {
             group.push(next);
         }
-        commit(shared, group);
+        commit(shared, &mut newest, group);
     }
 }
 
 /// Nobody is answered before the whole group is durable: a refusal may rest on a batch before it
 /// in the group.
-fn commit(shared: &Shared, group: Vec<Job>) {
+fn commit(shared: &Shared, newest: &mut Option<Revision>, group: Vec<Job>) {
     let (batches, replies): (Vec<_>, Vec<_>) = group
         .into_iter()
         .map(|job| (job.operations, job.reply))
         .unzip();
-    let outcomes = match try_commit(shared, batches) {
+    let outcomes = match try_commit(shared, newest, batches) {
         Ok(outcomes) => outcomes,
         Err(failure) => replies.iter().map(|_| Err(failure.clone())).collect(),
     };
@@ -53,20 +55,26 @@ fn commit(shared: &Shared, group: Vec<Job>) {
 
 fn try_commit(
     shared: &Shared,
+    newest: &mut Option<Revision>,
     batches: Vec<BTreeMap<String, Operation>>,
 ) -> Result<Vec<Result<Applied>>> {
     let opened = shared.opened_again()?;
     let failed = |source: redb::Error| error::redb("write", shared.path(), source);
-    let before = match table::revision(&opened.database) {
-        Ok(revision) => revision,
-        Err(source) => return Err(shared.fail(opened, Revision::ZERO, failed(source))),
+    let before = match newest.take() {
+        Some(revision) => revision,
+        None => match table::revision(&opened.database) {
+            Ok(revision) => revision,
+            Err(source) => return Err(shared.fail(opened, Revision::ZERO, failed(source))),
+        },
     };
     let written = write(&opened.database, before, batches).map_err(failed);
     let mut outcomes = match written {
         Ok(outcomes) => outcomes,
         Err(failure) => return Err(shared.fail(opened, before, failure)),
     };
+    *newest = Some(before);
     for applied in outcomes.iter_mut().flatten() {
+        *newest = Some(applied.revision);
         if !applied.keys.is_empty() {
             shared
                 .changes()
@@ -84,13 +92,15 @@ fn write(
     let transaction = database.begin_write()?;
     let mut last = before;
     let mut outcomes = Vec::with_capacity(batches.len());
+    let mut entries = transaction.open_table(table::ENTRIES)?;
     for operations in batches {
-        let outcome: Result<Applied, Error> = table::apply(&transaction, last, operations)?;
+        let outcome: Result<Applied, Error> = table::apply(&mut entries, last, operations)?;
         if let Ok(applied) = &outcome {
             last = applied.revision;
         }
         outcomes.push(outcome);
     }
+    drop(entries);
     if last == before {
         transaction.abort()?;
     } else {
