@@ -7,7 +7,8 @@
 
 use jiff::{
     Timestamp,
-    tz::{AmbiguousOffset, TimeZone},
+    civil::DateTime,
+    tz::{AmbiguousOffset, Offset, TimeZone},
 };
 
 use crate::{
@@ -82,6 +83,11 @@ impl<R: WallRule> Evaluator<'_, R> {
     /// The first run after an instant.
     pub(crate) fn next_after(&self, after: Timestamp) -> Option<Run> {
         let second = after.as_second() - i64::from(after.subsec_nanosecond() < 0);
+        if *self.zone == TimeZone::UTC {
+            // Nothing ever changes there, and servers are full of it.
+            let wall = self.rule.at_or_after(second + 1)?;
+            return run(wall, wall, Reason::Normal);
+        }
         let offset = self.offset(after);
         let mut wall = second + offset;
         if self.fold != Fold::First
@@ -109,9 +115,15 @@ impl<R: WallRule> Evaluator<'_, R> {
         }
         loop {
             let candidate = self.rule.at_or_after(wall + 1)?;
-            match self.local(candidate)? {
+            let civil = datetime_of(candidate)?;
+            match self.local_of(civil) {
                 Local::Once { offset } => {
-                    return run(candidate, candidate - offset, Reason::Normal);
+                    let at = Timestamp::from_second(candidate - offset).ok()?;
+                    return Some(Run {
+                        wall: civil,
+                        at,
+                        reason: Reason::Normal,
+                    });
                 }
                 Local::Fold { before, after } => {
                     let (first, again) = (candidate - before, candidate - after);
@@ -139,6 +151,10 @@ impl<R: WallRule> Evaluator<'_, R> {
     pub(crate) fn prev_before(&self, before: Timestamp) -> Option<Run> {
         // The last whole second before the instant.
         let second = before.as_second() - i64::from(before.subsec_nanosecond() <= 0);
+        if *self.zone == TimeZone::UTC {
+            let wall = self.rule.at_or_before(second)?;
+            return run(wall, wall, Reason::Normal);
+        }
         let last = Timestamp::from_second(second).ok()?;
         let offset = self.offset(last);
         let mut wall = second + offset;
@@ -222,25 +238,23 @@ impl<R: WallRule> Evaluator<'_, R> {
     }
 
     fn local(&self, wall: Wall) -> Option<Local> {
-        let seconds = |offset: jiff::tz::Offset| i64::from(offset.seconds());
-        Some(
-            match self
-                .zone
-                .to_ambiguous_timestamp(datetime_of(wall)?)
-                .offset()
-            {
-                AmbiguousOffset::Unambiguous { offset } => Local::Once {
-                    offset: seconds(offset),
-                },
-                AmbiguousOffset::Gap { after, .. } => Local::Gap {
-                    after: seconds(after),
-                },
-                AmbiguousOffset::Fold { before, after } => Local::Fold {
-                    before: seconds(before),
-                    after: seconds(after),
-                },
+        datetime_of(wall).map(|civil| self.local_of(civil))
+    }
+
+    fn local_of(&self, civil: DateTime) -> Local {
+        let seconds = |offset: Offset| i64::from(offset.seconds());
+        match self.zone.to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => Local::Once {
+                offset: seconds(offset),
             },
-        )
+            AmbiguousOffset::Gap { after, .. } => Local::Gap {
+                after: seconds(after),
+            },
+            AmbiguousOffset::Fold { before, after } => Local::Fold {
+                before: seconds(before),
+                after: seconds(after),
+            },
+        }
     }
 
     /// The first change of the offset after an instant. Names and daylight flags change more often.
@@ -271,7 +285,7 @@ fn run(wall: Wall, at: i64, reason: Reason) -> Option<Run> {
 }
 
 /// One fixed time on the wall.
-impl WallRule for jiff::civil::DateTime {
+impl WallRule for DateTime {
     fn at_or_after(&self, wall: Wall) -> Option<Wall> {
         Some(wall_of(*self)).filter(|own| *own >= wall)
     }

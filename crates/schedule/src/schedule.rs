@@ -82,7 +82,6 @@ pub struct Schedule {
     zone: Zone,
     daylight_saving: DaylightSaving,
     overlap: Overlap,
-    missed: Missed,
     // What most schedules do not have; boxed, for a service may hold a million of them.
     bounds: Option<Box<Bounds>>,
 }
@@ -179,7 +178,6 @@ impl Schedule {
             zone: Zone::UTC,
             daylight_saving: DaylightSaving::default(),
             overlap: Overlap::default(),
-            missed: Missed::default(),
             bounds: None,
         }
     }
@@ -204,7 +202,7 @@ impl Schedule {
 
     /// What happens to runs that were missed.
     pub fn on_missed(self, missed: Missed) -> Self {
-        Self { missed, ..self }
+        self.bounded(|bounds| bounds.missed = missed)
     }
 
     /// What happens to a run while another is going.
@@ -292,7 +290,9 @@ impl Schedule {
 
     /// What happens to runs that were missed.
     pub fn missed(&self) -> Missed {
-        self.missed
+        self.bounds
+            .as_ref()
+            .map_or(Missed::Latest, |bounds| bounds.missed)
     }
 
     /// Whether it is paused, and until when.

@@ -1,13 +1,21 @@
 //! Very many schedules, and which of them is due next.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
+    hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
+use hashbrown::HashTable;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{evaluate::SearchError, policy::Due, run::Run, schedule::Schedule};
+use crate::{
+    civil::{datetime_of, wall_of},
+    evaluate::SearchError,
+    policy::Due,
+    run::{Reason, Run},
+    schedule::Schedule,
+};
 
 /// Schedules by name, ordered by when they are due. A million of them is fine.
 ///
@@ -46,7 +54,9 @@ use crate::{evaluate::SearchError, policy::Due, run::Run, schedule::Schedule};
 pub struct Timeline {
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
-    by_name: BTreeMap<Arc<str>, u32>,
+    // Places among the entries, by the hash of the name there.
+    by_name: HashTable<u32>,
+    hasher: RandomState,
     // Seconds since 1970, and the place among the entries.
     by_due: BTreeSet<(i64, u32)>,
     /// The latest time that was told.
@@ -62,13 +72,21 @@ pub struct Firing {
     pub due: Due,
 }
 
-/// Runs are at whole seconds, so seconds will do.
 #[derive(Clone, Debug)]
 struct Entry {
     name: Arc<str>,
     schedule: Schedule,
+    /// Runs are at whole seconds, so seconds will do.
     since: i64,
-    next: Option<i64>,
+    next: Option<Next>,
+}
+
+/// A run in half the room.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    at: i64,
+    wall_ahead: i32,
+    reason: Reason,
 }
 
 impl Timeline {
@@ -92,32 +110,40 @@ impl Timeline {
         if self.get(name) == Some(&schedule) {
             return Ok(Some(schedule));
         }
-        let next = schedule.next_after(since)?.map(second_of);
+        let next = schedule.next_after(since)?.map(Next::of);
         let old = self.remove(name);
         let place = self.free.pop().unwrap_or(self.entries.len() as u32);
-        let name: Arc<str> = name.into();
-        self.by_name.insert(name.clone(), place);
-        self.by_due.extend(next.map(|next| (next, place)));
+        self.by_due.extend(next.map(|next| (next.at, place)));
+        let since = floor(since);
         let entry = Some(Entry {
-            name,
+            name: name.into(),
             schedule,
-            since: floor(since),
+            since,
             next,
         });
         match self.entries.get_mut(place as usize) {
             Some(free) => *free = entry,
             None => self.entries.push(entry),
         }
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        let hash_of = |place: &u32| hasher.hash_one(name_at(entries, *place));
+        self.by_name
+            .insert_unique(hasher.hash_one(name), place, hash_of);
         Ok(old)
     }
 
     /// Removes the schedule of that name.
     pub fn remove(&mut self, name: &str) -> Option<Schedule> {
-        let place = self.by_name.remove(name)?;
+        let (entries, hash) = (&self.entries, self.hasher.hash_one(name));
+        let found = self
+            .by_name
+            .find_entry(hash, |place| name_at(entries, *place) == name)
+            .ok()?;
+        let (place, _) = found.remove();
         let entry = self.entries[place as usize].take()?;
         self.free.push(place);
         if let Some(next) = entry.next {
-            self.by_due.remove(&(next, place));
+            self.by_due.remove(&(next.at, place));
         }
         Some(entry.schedule)
     }
@@ -133,9 +159,9 @@ impl Timeline {
             .and_then(|entry| Timestamp::from_second(entry.since).ok())
     }
 
-    /// The names, in order.
+    /// The names, in no order that could be relied on.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.keys().map(|name| &**name)
+        self.entries.iter().flatten().map(|entry| &*entry.name)
     }
 
     /// How many schedules there are.
@@ -164,12 +190,12 @@ impl Timeline {
         }
         self.by_due.pop_first();
         let entry = self.entries.get_mut(place as usize)?.as_mut()?;
-        let since = Timestamp::from_second(entry.since).ok()?;
+        let first = entry.next?.run()?;
         // At the end of time there is no next run; what is due is due.
-        let (due, next) = entry.schedule.due_and_next(since, now).unwrap_or_default();
+        let (due, next) = entry.schedule.due_from(first, now).unwrap_or_default();
         entry.since = floor(now);
-        entry.next = next.map(second_of);
-        self.by_due.extend(entry.next.map(|next| (next, place)));
+        entry.next = next.map(Next::of);
+        self.by_due.extend(entry.next.map(|next| (next.at, place)));
         Some(Firing {
             schedule: entry.name.clone(),
             due,
@@ -189,21 +215,47 @@ impl Timeline {
                 continue;
             };
             if let Some(next) = entry.next {
-                self.by_due.remove(&(next, place));
+                self.by_due.remove(&(next.at, place));
             }
             entry.since = floor(now);
-            entry.next = entry.schedule.next_after(now).ok().flatten().map(second_of);
-            self.by_due.extend(entry.next.map(|next| (next, place)));
+            entry.next = entry.schedule.next_after(now).ok().flatten().map(Next::of);
+            self.by_due.extend(entry.next.map(|next| (next.at, place)));
         }
     }
 
     fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries[*self.by_name.get(name)? as usize].as_ref()
+        let is = |place: &u32| name_at(&self.entries, *place) == name;
+        let place = self.by_name.find(self.hasher.hash_one(name), is)?;
+        self.entries[*place as usize].as_ref()
     }
 }
 
-fn second_of(run: Run) -> i64 {
-    run.at.as_second()
+impl Next {
+    fn of(run: Run) -> Self {
+        let at = run.at.as_second();
+        // A zone is never more than a day or two ahead of UTC or behind.
+        Self {
+            at,
+            wall_ahead: (wall_of(run.wall) - at) as i32,
+            reason: run.reason,
+        }
+    }
+
+    fn run(self) -> Option<Run> {
+        let at = Timestamp::from_second(self.at).ok()?;
+        let wall = datetime_of(self.at + i64::from(self.wall_ahead))?;
+        Some(Run {
+            wall,
+            at,
+            reason: self.reason,
+        })
+    }
+}
+
+fn name_at(entries: &[Option<Entry>], place: u32) -> &str {
+    entries[place as usize]
+        .as_ref()
+        .map_or("", |entry| &entry.name)
 }
 
 fn floor(at: Timestamp) -> i64 {

@@ -7,7 +7,7 @@ use crate::{
     Cron, Zone,
     civil::days_in,
     cron::{
-        days::{Days, Modulo, Nth},
+        days::{Days, Modulo},
         fields::{EVERY_60, EVERY_HOUR, EVERY_MONTH, Fields},
     },
 };
@@ -156,21 +156,13 @@ fn fields_of(fields: &Fields) -> Value {
                 days.push(json!([day]));
             }
             let Some(some) = some_weeks else { continue };
-            let Nth {
-                from_start,
-                from_end,
-            } = some.nth[usize::from(day)];
+            let on = |weeks: [u8; 5]| (1..=5).filter(move |n| weeks[n - 1] >> day & 1 == 1);
             days.extend(
-                (1..=5)
+                on(some.nth_from_end)
                     .rev()
-                    .filter(|n| from_end >> n & 1 == 1)
-                    .map(|n| json!([day, -n])),
+                    .map(|n| json!([day, -(n as i32)])),
             );
-            days.extend(
-                (1..=5)
-                    .filter(|n| from_start >> n & 1 == 1)
-                    .map(|n| json!([day, n])),
-            );
+            days.extend(on(some.nth).map(|n| json!([day, n])));
             let modulo = some.modulo.iter().filter(|modulo| modulo.weekday == day);
             days.extend(modulo.map(
                 |Modulo {

@@ -28,17 +28,12 @@ pub(crate) struct Days {
 /// Weekdays of some weeks: the n-th of a month, every n-th week.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SomeWeeks {
-    /// The n-th of a month, a mask for each day from Sunday.
-    pub(crate) nth: [Nth; 7],
+    /// The first to the fifth of a month: weekdays, bit 0 is Sunday.
+    pub(crate) nth: [u8; 5],
+    /// The last, the last but one, and so on, likewise.
+    pub(crate) nth_from_end: [u8; 5],
     /// Every n-th week, ordered, each once.
     pub(crate) modulo: Vec<Modulo>,
-}
-
-/// Occurrences of a weekday in a month: bits 1 to 5.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Nth {
-    pub(crate) from_start: u8,
-    pub(crate) from_end: u8,
 }
 
 /// A weekday in the weeks whose number leaves a remainder.
@@ -82,6 +77,9 @@ impl Days {
     /// Whether any of these months matches in any year. A week modulo counts as matching, for the
     /// remainders of its divisor all come up in time.
     pub(crate) fn ever(&self, months: u16) -> bool {
+        if self.any_of_month || !self.any_of_week && !self.both {
+            return true;
+        }
         let mut days = self.clone();
         if let Some(some) = &mut days.some_weeks {
             for modulo in some.modulo.drain(..) {
@@ -105,22 +103,18 @@ impl Days {
         let first = day_number(year, month, 1);
         let first_weekday = weekday(first);
         // Turned so that bit 0 is the weekday of the first, repeated five times, moved to bit 1.
-        let turned = u64::from(self.every_week) * 0x81 >> first_weekday & 0x7f;
-        let mut days = (turned * 0x10_2040_81 << 1) as u32;
+        let such = |weekdays: u8| {
+            let turned = u64::from(weekdays) * 0x81 >> first_weekday & 0x7f;
+            (turned * 0x10_2040_81 << 1) as u32
+        };
+        let mut days = such(self.every_week);
         let Some(some) = &self.some_weeks else {
             return days;
         };
-        for (weekday, nth) in (0_u32..).zip(&some.nth) {
-            let first_such = 1 + (weekday + 7 - first_weekday) % 7;
-            let last_such = first_such + (length - first_such) / 7 * 7;
-            for n in 0..5 {
-                if nth.from_start >> (n + 1) & 1 == 1 {
-                    days |= 1_u64.checked_shl(first_such + 7 * n).unwrap_or(0) as u32;
-                }
-                if nth.from_end >> (n + 1) & 1 == 1 && last_such > 7 * n {
-                    days |= 1 << (last_such - 7 * n);
-                }
-            }
+        // The n-th of any weekday is in the n-th seven days.
+        for (n, (from_start, from_end)) in some.nth.iter().zip(some.nth_from_end).enumerate() {
+            days |= such(*from_start) & 0xfe << (7 * n);
+            days |= such(from_end) & (0xfe << (length - 7)) >> (7 * n);
         }
         for modulo in &some.modulo {
             let first_such = 1 + (u32::from(modulo.weekday) + 7 - first_weekday) % 7;

@@ -2,7 +2,7 @@
 
 use crate::cron::{
     Cron,
-    days::{Days, Nth},
+    days::Days,
     display::{from_the_end, runs},
     fields::{EVERY_60, EVERY_HOUR, EVERY_MONTH, Fields},
 };
@@ -34,9 +34,8 @@ const WEEKDAYS: [&str; 7] = [
     "Friday",
     "Saturday",
 ];
-const ORDINALS: [&str; 6] = ["", "first", "second", "third", "fourth", "fifth"];
-const FROM_END: [&str; 6] = [
-    "",
+const ORDINALS: [&str; 5] = ["first", "second", "third", "fourth", "fifth"];
+const FROM_END: [&str; 5] = [
     "last",
     "last but one",
     "last but two",
@@ -177,21 +176,18 @@ fn days_of_week(days: &Days) -> String {
     let Some(some) = &days.some_weeks else {
         return join(written);
     };
-    for (
-        Nth {
-            from_start,
-            from_end,
-        },
-        name,
-    ) in some.nth.iter().zip(WEEKDAYS)
-    {
-        let counted = |bits: u8, words: [&str; 6]| {
-            each(bits.into())
-                .map(|n| format!("the {} {name} of the month", words[n as usize]))
-                .collect::<Vec<_>>()
+    for (weekday, name) in WEEKDAYS.iter().enumerate() {
+        let mut count = |weeks: [u8; 5], words: [&str; 5]| {
+            for (_, word) in weeks
+                .iter()
+                .zip(words)
+                .filter(|(days, _)| **days >> weekday & 1 == 1)
+            {
+                written.push(format!("the {word} {name} of the month"));
+            }
         };
-        written.extend(counted(*from_start, ORDINALS));
-        written.extend(counted(*from_end, FROM_END));
+        count(some.nth, ORDINALS);
+        count(some.nth_from_end, FROM_END);
     }
     written.extend(some.modulo.iter().map(|modulo| {
         let name = WEEKDAYS[usize::from(modulo.weekday)];

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::cron::{
     Cron,
-    days::{Days, Modulo, Nth, SomeWeeks},
+    days::{Days, Modulo},
     fields::{EVERY_60, EVERY_HOUR, EVERY_MONTH},
 };
 
@@ -73,21 +73,20 @@ fn days_of_week(f: &mut Formatter<'_>, days: &Days) -> fmt::Result {
     for (first, last) in runs(days.every_week.into()) {
         list.range(first as i32, last as i32)?;
     }
-    let Some(SomeWeeks { nth, modulo }) = days.some_weeks.as_deref() else {
+    let Some(some) = days.some_weeks.as_deref() else {
         return Ok(());
     };
-    for (
-        weekday,
-        Nth {
-            from_start,
-            from_end,
-        },
-    ) in nth.iter().enumerate()
-    {
-        for n in (1..=5).filter(|n| from_start >> n & 1 == 1) {
+    for weekday in 0..7 {
+        for (n, _) in (1..)
+            .zip(some.nth)
+            .filter(|(_, days)| days >> weekday & 1 == 1)
+        {
             list.entry(format_args!("{weekday}#{n}"))?;
         }
-        for n in (1..=5).filter(|n| from_end >> n & 1 == 1) {
+        for (n, _) in (1..)
+            .zip(some.nth_from_end)
+            .filter(|(_, days)| days >> weekday & 1 == 1)
+        {
             list.entry(format_args!("{weekday}#-{n}"))?;
         }
     }
@@ -95,7 +94,7 @@ fn days_of_week(f: &mut Formatter<'_>, days: &Days) -> fmt::Result {
         weekday,
         divisor,
         remainder,
-    } in modulo
+    } in &some.modulo
     {
         match remainder {
             0 => list.entry(format_args!("{weekday}%{divisor}"))?,

@@ -1,7 +1,7 @@
 //! One field: a list of values, ranges and steps.
 
 use crate::cron::{
-    days::{Days, Modulo, Nth},
+    days::{Days, Modulo},
     error::{Field, ParseError, ParseErrorReason},
     parse::{at, nearest},
 };
@@ -126,14 +126,14 @@ impl<'a> Reader<'a> {
         if self.take(b'#') {
             let start = self.position;
             let occurrence = self.occurrence()?;
-            let Nth {
-                from_start,
-                from_end,
-            } = &mut some.nth[usize::from(weekday)];
-            match occurrence {
-                1..=5 => *from_start |= 1 << occurrence,
-                -5..=-1 => *from_end |= 1 << -occurrence,
-                _ => return Err(self.error(start, ParseErrorReason::Occurrence)),
+            let weeks = if occurrence < 0 {
+                &mut some.nth_from_end
+            } else {
+                &mut some.nth
+            };
+            match weeks.get_mut((occurrence.unsigned_abs() as usize).wrapping_sub(1)) {
+                Some(weekdays) => *weekdays |= 1 << weekday,
+                None => return Err(self.error(start, ParseErrorReason::Occurrence)),
             }
             return Ok(());
         }

@@ -72,19 +72,18 @@ impl Schedule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn due(&self, since: Timestamp, now: Timestamp) -> Result<Due, SearchError> {
-        self.due_and_next(since, now).map(|(due, _)| due)
+        match self.next_after(since)? {
+            Some(first) if first.at <= now => self.due_from(first, now).map(|(due, _)| due),
+            _ => Ok(Due::default()),
+        }
     }
 
-    /// What is due now, and the first run after now.
-    pub(crate) fn due_and_next(
+    /// What is due now, where `first` is the first run that is, and the first run after now.
+    pub(crate) fn due_from(
         &self,
-        since: Timestamp,
+        first: Run,
         now: Timestamp,
     ) -> Result<(Due, Option<Run>), SearchError> {
-        let first = match self.next_after(since)? {
-            Some(first) if first.at <= now => first,
-            next => return Ok((Due::default(), next)),
-        };
         // Nearly always there is but one: nobody was late.
         let mut next = self.next_after(first.at)?;
         if next.is_none_or(|next| next.at > now)
@@ -101,7 +100,10 @@ impl Schedule {
         if next.is_some_and(|next| next.at <= now) {
             next = self.next_after(now)?;
         }
-        let mut newest = self.newest(now).take_while(|run| run.at > since).peekable();
+        let mut newest = self
+            .newest(now)
+            .take_while(|run| run.at >= first.at)
+            .peekable();
         let not_before = |age: SignedDuration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
         let (most, oldest) = match self.missed() {
             Missed::All { at_most } => (at_most.clamp(1, Missed::MOST), Timestamp::MIN),

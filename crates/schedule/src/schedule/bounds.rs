@@ -8,7 +8,11 @@ use jiff::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{policy::Jitter, schedule::ScheduleError, zone::Zone};
+use crate::{
+    policy::{Jitter, Missed},
+    schedule::ScheduleError,
+    zone::Zone,
+};
 
 /// What most schedules do not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +21,7 @@ pub(super) struct Bounds {
     pub(super) until: Option<Timestamp>,
     pub(super) blackouts: Vec<Blackout>,
     pub(super) pause: Option<Pause>,
+    pub(super) missed: Missed,
     pub(super) grace: Option<SignedDuration>,
     pub(super) jitter: Jitter,
     pub(super) limit: Option<NonZeroU32>,

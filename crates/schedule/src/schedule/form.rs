@@ -55,7 +55,7 @@ impl From<Schedule> for Form {
             until: bounds.until,
             blackouts: bounds.blackouts,
             pause: bounds.pause,
-            missed: schedule.missed,
+            missed: bounds.missed,
             grace: bounds.grace,
             overlap: schedule.overlap,
             limit: bounds.limit.map(NonZeroU32::get),
