@@ -181,7 +181,17 @@ impl Take {
         for (index, source) in self.sources.iter().enumerate() {
             let name = data_file(&part(&self.key, index));
             staged.push(name.clone());
-            copies.push(local.copy_staged(&source.file, &name, source.size, self.method, job)?);
+            let copy = local.copy_staged(&source.file, &name, source.size, self.method, job);
+            copies.push(copy.map_err(|error| {
+                match error.kind() {
+                    ErrorKind::Cancelled => error,
+                    // Where it was cut, that is why its copying failed.
+                    _ => source
+                        .require_unchanged(folder, stamps[index])
+                        .err()
+                        .unwrap_or(error),
+                }
+            })?);
         }
         for (source, stamp) in self.sources.iter().zip(&stamps) {
             // Whoever opened it meanwhile may have mapped it, and what is written there shows in

@@ -453,8 +453,8 @@ async fn requests_that_make_no_sense_are_refused() {
                 volume: other.clone(),
                 disk: "disk-0".into(),
             },
-            ErrorKind::Invalid,
-            "named twice",
+            ErrorKind::Conflict,
+            "has a disk `disk-0`",
         ),
         (
             Operation::DeleteVolume { volume: kept },
