@@ -1,0 +1,51 @@
+#!/bin/sh
+# Mounts file systems that share blocks between files, on loop devices, for the tests that need
+# them; and a small one in memory, and a read-only folder.
+#
+#   reflink-fs.sh up DIR     makes DIR/xfs, DIR/btrfs, DIR/small (8 MiB tmpfs) and DIR/readonly
+#   reflink-fs.sh down DIR   unmounts them and removes what it made
+#
+# Needs root, xfsprogs and btrfs-progs (apt-get install xfsprogs btrfs-progs).
+set -eu
+
+usage() {
+    echo "usage: $0 up|down DIR" >&2
+    exit 2
+}
+
+[ $# -eq 2 ] || usage
+verb=$1 dir=$2
+
+up() {
+    mkdir -p "$dir"
+    for fs in xfs btrfs; do
+        truncate -s 6G "$dir/$fs.img"
+        case $fs in
+            xfs) mkfs.xfs -q -m reflink=1 "$dir/$fs.img" ;;
+            btrfs) mkfs.btrfs -q "$dir/$fs.img" ;;
+        esac
+        mkdir -p "$dir/$fs"
+        mount -o loop "$dir/$fs.img" "$dir/$fs"
+    done
+    mkdir -p "$dir/small" "$dir/readonly" "$dir/writable"
+    mount -t tmpfs -o size=8m tmpfs "$dir/small"
+    mount --bind "$dir/writable" "$dir/readonly"
+    mount -o remount,bind,ro "$dir/readonly"
+}
+
+down() {
+    for name in readonly small btrfs xfs; do
+        if mountpoint -q "$dir/$name"; then
+            umount "$dir/$name"
+        fi
+        rmdir "$dir/$name"
+    done
+    rm -rf "$dir/writable"
+    rm -f "$dir/xfs.img" "$dir/btrfs.img"
+}
+
+case $verb in
+    up) up ;;
+    down) down ;;
+    *) usage ;;
+esac
