@@ -3,7 +3,10 @@ use std::cmp::Ordering;
 use futures_util::TryStreamExt;
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use crate::catalogue::{self, Catalogue, Cursor, Order, Page, Query, Row, SortBy};
+use crate::catalogue::query::Head;
+use crate::catalogue::{self, Catalogue, Cursor, Order, Page, Query, SortBy};
+use crate::codec;
+use crate::entry::Entry;
 use crate::state::StateExt;
 
 impl Catalogue {
@@ -21,16 +24,14 @@ impl Catalogue {
         let revision = scan.revision();
         let mut first = First::new(query);
         while let Some(entry) = scan.try_next().await? {
-            let row = catalogue::row(&entry)?;
-            if query.matches(&row.snapshot) {
-                first.offer(row);
+            let head: Head = codec::decode(&entry)?;
+            if query.matches(&head) {
+                first.offer(query.place(head), entry);
             }
         }
-        let (rows, total, more) = first.finish();
-        let next = match rows.last() {
-            Some(last) if more => Some(query.place(&last.snapshot)),
-            _ => None,
-        };
+        let total = first.total;
+        let (page, next) = first.finish();
+        let rows = page.iter().map(catalogue::row).collect::<Result<_>>()?;
         Ok(Page {
             rows,
             total,
@@ -46,7 +47,7 @@ struct First<'a> {
     /// How many to keep: those to return, those to leave out, and one that tells whether there
     /// are more.
     keep: usize,
-    rows: Vec<(Cursor, Row)>,
+    rows: Vec<(Cursor, Entry)>,
     total: usize,
 }
 
@@ -63,9 +64,8 @@ impl<'a> First<'a> {
         }
     }
 
-    fn offer(&mut self, row: Row) {
+    fn offer(&mut self, place: Cursor, row: Entry) {
         self.total += 1;
-        let place = self.query.place(&row.snapshot);
         if let Some(after) = &self.query.after
             && compare(self.query.order, &place, after) != Ordering::Greater
         {
@@ -84,13 +84,20 @@ impl<'a> First<'a> {
         self.rows.truncate(self.keep);
     }
 
-    fn finish(mut self) -> (Vec<Row>, usize, bool) {
+    /// The rows of the page, and where the next one begins.
+    fn finish(mut self) -> (Vec<Entry>, Option<Cursor>) {
         self.cut();
         let limit = self.query.limit.unwrap_or(usize::MAX);
-        let more = self.rows.len() > self.query.offset.saturating_add(limit);
-        let rows = self.rows.into_iter().map(|(_, row)| row);
-        let page = rows.skip(self.query.offset).take(limit);
-        (page.collect(), self.total, more)
+        let end = self.query.offset.saturating_add(limit);
+        let more = self.rows.len() > end;
+        self.rows.truncate(end);
+        let next = self
+            .rows
+            .last()
+            .filter(|_| more)
+            .map(|(place, _)| place.clone());
+        let page = self.rows.into_iter().skip(self.query.offset);
+        (page.map(|(_, row)| row).collect(), next)
     }
 }
 

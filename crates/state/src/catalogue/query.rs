@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Labels, ResourceRef, Snapshot, SnapshotId, SnapshotState};
+use stillpoint_core::{Labels, ResourceRef, SnapshotId, SnapshotState};
 
 use crate::catalogue::Row;
 use crate::entry::Revision;
@@ -95,10 +95,23 @@ pub struct Page {
     pub revision: Revision,
 }
 
+/// What of a stored snapshot decides whether it is listed, and where. Reading only this is what
+/// makes long lists quick.
+#[derive(Deserialize)]
+pub(super) struct Head {
+    id: SnapshotId,
+    source: ResourceRef,
+    name: String,
+    labels: Labels,
+    state: SnapshotState,
+    created_at: Timestamp,
+    taken_at: Option<Timestamp>,
+}
+
 impl Query {
     /// Whether the snapshot meets the conditions.
-    pub fn matches(&self, snapshot: &Snapshot) -> bool {
-        let date = date(snapshot);
+    pub(super) fn matches(&self, snapshot: &Head) -> bool {
+        let date = snapshot.date();
         self.labels
             .iter()
             .all(|(key, value)| snapshot.labels.get(key) == Some(value))
@@ -114,16 +127,16 @@ impl Query {
     }
 
     /// The place of a snapshot in the order of this query.
-    pub(super) fn place(&self, snapshot: &Snapshot) -> Cursor {
+    pub(super) fn place(&self, snapshot: Head) -> Cursor {
         match self.sort {
-            SortBy::Date => Cursor::Date(date(snapshot), snapshot.id),
-            SortBy::Name => Cursor::Name(snapshot.name.clone(), snapshot.id),
+            SortBy::Date => Cursor::Date(snapshot.date(), snapshot.id),
+            SortBy::Name => Cursor::Name(snapshot.name, snapshot.id),
         }
     }
 }
 
 impl Name {
-    fn matches(&self, snapshot: &Snapshot) -> bool {
+    fn matches(&self, snapshot: &Head) -> bool {
         match self {
             Self::Contains(part) => snapshot.name.contains(part),
             Self::Is(name) => snapshot.name == *name,
@@ -131,6 +144,8 @@ impl Name {
     }
 }
 
-fn date(snapshot: &Snapshot) -> Timestamp {
-    snapshot.taken_at.unwrap_or(snapshot.created_at)
+impl Head {
+    fn date(&self) -> Timestamp {
+        self.taken_at.unwrap_or(self.created_at)
+    }
 }
