@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use stillpoint_core::Digest;
 
@@ -16,6 +16,8 @@ pub(super) struct Content {
     size: u64,
     writes: u64,
     blocks: BTreeMap<u64, Arc<Vec<u8>>>,
+    /// Known since it was last asked for, and until the next write.
+    digest: OnceLock<Digest>,
 }
 
 impl Content {
@@ -24,6 +26,7 @@ impl Content {
             size,
             writes: 0,
             blocks: BTreeMap::new(),
+            digest: OnceLock::new(),
         }
     }
 
@@ -40,12 +43,15 @@ impl Content {
     pub(super) fn replace(&mut self, bytes: &Self) {
         self.blocks.clone_from(&bytes.blocks);
         self.size = self.size.max(bytes.size);
-        self.writes += 1;
+        self.changed();
     }
 
     /// The same bytes in a volume that is at least as large.
     pub(super) fn grown_to(mut self, size: u64) -> Self {
-        self.size = self.size.max(size);
+        if size > self.size {
+            self.size = size;
+            self.digest = OnceLock::new();
+        }
         self
     }
 
@@ -71,7 +77,7 @@ impl Content {
             Some(end) if end <= self.size => end,
             _ => return false,
         };
-        self.writes += 1;
+        self.changed();
         let mut at = offset;
         while at < end {
             let (start, stop) = within(at, end);
@@ -103,13 +109,20 @@ impl Content {
     }
 
     pub(super) fn digest(&self) -> Digest {
-        let mut digester = ContentDigester::new(self.size);
-        for (number, block) in &self.blocks {
-            let offset = number * BLOCK;
-            let length = usize::try_from((self.size - offset).min(BLOCK)).expect("a block's");
-            digester.update(offset, &block[..length]);
-        }
-        digester.finish()
+        *self.digest.get_or_init(|| {
+            let mut digester = ContentDigester::new(self.size);
+            for (number, block) in &self.blocks {
+                let offset = number * BLOCK;
+                let length = usize::try_from((self.size - offset).min(BLOCK));
+                digester.update(offset, &block[..length.expect("a block's")]);
+            }
+            digester.finish()
+        })
+    }
+
+    fn changed(&mut self) {
+        self.writes += 1;
+        self.digest = OnceLock::new();
     }
 }
 
