@@ -66,7 +66,9 @@ mod tests {
         assert!(is_noise(&noise));
         noise[CHUNK / 2 - 4096..CHUNK / 2 + 4096].fill(b'a');
         assert!(!is_noise(&noise));
-        assert!(!is_noise(&b"INSERT INTO events VALUES (42);\n".repeat(4096)));
+        assert!(!is_noise(
+            &b"INSERT INTO events VALUES (42);\n".repeat(4096)
+        ));
         assert!(looks_packed(b"PK\x03\x04 and so on"));
         assert!(is_zero(&[0; 77]) && !is_zero(&[0, 0, 1]));
     }

@@ -86,9 +86,15 @@ impl Error {
     /// The same refusal with the entry it is about, where it did not say.
     pub(crate) fn about(self, name: &str) -> Error {
         match self {
-            Error::Refused { entry: None, offset, reason } => {
-                Error::Refused { entry: Some(name.to_owned()), offset, reason }
-            }
+            Error::Refused {
+                entry: None,
+                offset,
+                reason,
+            } => Error::Refused {
+                entry: Some(name.to_owned()),
+                offset,
+                reason,
+            },
             error => error,
         }
     }
@@ -120,18 +126,34 @@ impl Error {
 
 impl Refusal {
     pub(crate) fn bare(self) -> Error {
-        Error::Refused { entry: None, offset: None, reason: self }
+        Error::Refused {
+            entry: None,
+            offset: None,
+            reason: self,
+        }
     }
 
     pub(crate) fn at(self, offset: u64) -> Error {
-        Error::Refused { entry: None, offset: Some(offset), reason: self }
+        Error::Refused {
+            entry: None,
+            offset: Some(offset),
+            reason: self,
+        }
     }
 
     pub(crate) fn of(self, entry: impl Into<String>) -> Error {
-        Error::Refused { entry: Some(entry.into()), offset: None, reason: self }
+        Error::Refused {
+            entry: Some(entry.into()),
+            offset: None,
+            reason: self,
+        }
     }
 
     pub(crate) fn of_at(self, entry: impl Into<String>, offset: u64) -> Error {
-        Error::Refused { entry: Some(entry.into()), offset: Some(offset), reason: self }
+        Error::Refused {
+            entry: Some(entry.into()),
+            offset: Some(offset),
+            reason: self,
+        }
     }
 }

@@ -4,6 +4,7 @@ mod chunk;
 mod deflate;
 mod digest;
 mod error;
+mod extract;
 mod limits;
 mod manifest;
 mod name;
@@ -19,6 +20,7 @@ mod zip;
 
 pub use digest::Digest;
 pub use error::{Error, Result};
+pub use extract::{ExtractOptions, Extracted, extract};
 pub use limits::Limits;
 pub use manifest::{Class, FORMAT_VERSION, Profile};
 pub use progress::{Cancel, Progress, Watch};

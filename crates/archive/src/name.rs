@@ -55,16 +55,19 @@ fn check_component(component: &str) -> Result<(), Refusal> {
 
 /// Names Windows resolves to devices, whatever follows the first dot.
 fn is_device(component: &str) -> bool {
-    let stem = component.split('.').next().unwrap_or_default().trim_end_matches(' ');
+    let stem = component
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(' ');
     let is = |name: &str| stem.eq_ignore_ascii_case(name);
     match stem.len() {
         3 => is("con") || is("prn") || is("aux") || is("nul"),
         4 => {
             let (head, digit) = (stem.get(..3), stem.as_bytes()[3]);
             (digit.is_ascii_digit() && digit != b'0')
-                && head.is_some_and(|h| {
-                    h.eq_ignore_ascii_case("com") || h.eq_ignore_ascii_case("lpt")
-                })
+                && head
+                    .is_some_and(|h| h.eq_ignore_ascii_case("com") || h.eq_ignore_ascii_case("lpt"))
         }
         6 => is("conin$"),
         7 => is("conout$"),
@@ -76,14 +79,21 @@ fn is_device(component: &str) -> bool {
 /// normal form C, without the slash of a directory.
 fn fold(name: &str) -> Cow<'_, str> {
     let name = name.strip_suffix('/').unwrap_or(name);
-    if name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+    if name
+        .bytes()
+        .all(|b| b.is_ascii() && !b.is_ascii_uppercase())
+    {
         return Cow::Borrowed(name);
     }
     if name.is_ascii() {
         return Cow::Owned(name.to_ascii_lowercase());
     }
     let lower: String = name.nfc().flat_map(char::to_lowercase).collect();
-    if is_nfc(&lower) { Cow::Owned(lower) } else { Cow::Owned(lower.nfc().collect()) }
+    if is_nfc(&lower) {
+        Cow::Owned(lower)
+    } else {
+        Cow::Owned(lower.nfc().collect())
+    }
 }
 
 /// The names seen so far: refuses twins and files that are used as folders.
@@ -106,7 +116,10 @@ type Spelling = Option<Box<str>>;
 
 impl Names {
     pub(crate) fn with_capacity(names: usize) -> Self {
-        Names { seen: HashMap::with_capacity(names), implied: 0 }
+        Names {
+            seen: HashMap::with_capacity(names),
+            implied: 0,
+        }
     }
 
     /// Parents that have no entry of their own.
@@ -127,8 +140,11 @@ impl Names {
         let is_directory = name.ends_with('/');
         match self.seen.get_mut(&*folded) {
             None => {
-                let seen =
-                    if is_directory { Seen::Directory(spelling) } else { Seen::File(spelling) };
+                let seen = if is_directory {
+                    Seen::Directory(spelling)
+                } else {
+                    Seen::File(spelling)
+                };
                 self.seen.insert(Box::from(&*folded), seen);
             }
             Some(seen) => {
@@ -144,13 +160,22 @@ impl Names {
                         return Ok(());
                     }
                     Seen::Implied(_) => {
-                        return Err(Refusal::FileAsFolder { other: format!("{name}/…") }.of(name));
+                        return Err(Refusal::FileAsFolder {
+                            other: format!("{name}/…"),
+                        }
+                        .of(name));
                     }
                     Seen::Directory(_) if !is_directory => {
-                        return Err(Refusal::FileAsFolder { other: format!("{name}/") }.of(name));
+                        return Err(Refusal::FileAsFolder {
+                            other: format!("{name}/"),
+                        }
+                        .of(name));
                     }
                     Seen::File(_) if is_directory => {
-                        return Err(Refusal::FileAsFolder { other: name.to_owned() }.of(bare));
+                        return Err(Refusal::FileAsFolder {
+                            other: name.to_owned(),
+                        }
+                        .of(bare));
                     }
                     Seen::Directory(_) | Seen::File(_) => {
                         return Err(Refusal::Duplicate.of(name));
@@ -173,10 +198,16 @@ impl Names {
                     self.implied += 1;
                 }
                 Some(seen) if *seen.spelling() != spelling => {
-                    return Err(Refusal::CaseTwin { other: seen.spelled(folded) }.of(bare));
+                    return Err(Refusal::CaseTwin {
+                        other: seen.spelled(folded),
+                    }
+                    .of(bare));
                 }
                 Some(Seen::File(_)) => {
-                    return Err(Refusal::FileAsFolder { other: name.to_owned() }.of(bare));
+                    return Err(Refusal::FileAsFolder {
+                        other: name.to_owned(),
+                    }
+                    .of(bare));
                 }
                 // Its own parents were taken in with it.
                 Some(Seen::Directory(_) | Seen::Implied(_)) => break,
@@ -208,7 +239,15 @@ mod tests {
 
     #[test]
     fn plain_names_pass() {
-        for name in ["a", "a/b.c/", "tenants/default_tenant/00000001.json", "ä/日本", "console", "com0", "..a"] {
+        for name in [
+            "a",
+            "a/b.c/",
+            "tenants/default_tenant/00000001.json",
+            "ä/日本",
+            "console",
+            "com0",
+            "..a",
+        ] {
             assert_eq!(refusal(name), None, "{name}");
         }
     }
@@ -232,8 +271,14 @@ mod tests {
         ] {
             assert_eq!(refusal(name), Some(reason), "{name}");
         }
-        assert!(matches!(refusal(&"a".repeat(1025)), Some(Refusal::Limit { .. })));
-        assert!(matches!(refusal(&"a/".repeat(65)), Some(Refusal::Limit { .. })));
+        assert!(matches!(
+            refusal(&"a".repeat(1025)),
+            Some(Refusal::Limit { .. })
+        ));
+        assert!(matches!(
+            refusal(&"a/".repeat(65)),
+            Some(Refusal::Limit { .. })
+        ));
     }
 
     #[test]

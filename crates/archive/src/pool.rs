@@ -35,7 +35,11 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
                 })
             })
             .collect();
-        Pool { jobs: Some(jobs), results: VecDeque::new(), workers }
+        Pool {
+            jobs: Some(jobs),
+            results: VecDeque::new(),
+            workers,
+        }
     }
 
     /// How many results are still to be taken.
@@ -52,7 +56,8 @@ impl<J: Send + 'static, R: Send + 'static> Pool<J, R> {
         let (done, result) = channel();
         self.results.push_back(result);
         let jobs = self.jobs.as_ref().expect("open until dropped");
-        jobs.send((job, done)).expect("workers live as long as the pool");
+        jobs.send((job, done))
+            .expect("workers live as long as the pool");
     }
 
     /// The result of the oldest job, waiting for it.

@@ -24,7 +24,11 @@ impl Cancel {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+        if self.0.load(Ordering::Relaxed) {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -59,13 +63,20 @@ impl Watch {
 
     /// The same watch for a new piece of work, which starts at zero.
     pub(crate) fn start(&self, total: Option<u64>) -> Self {
-        Watch { bytes: Arc::default(), total, ..self.clone() }
+        Watch {
+            bytes: Arc::default(),
+            total,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn add(&self, bytes: u64) -> Result<()> {
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if let Some(report) = &self.progress {
-            report(Progress { bytes, total: self.total });
+            report(Progress {
+                bytes,
+                total: self.total,
+            });
         }
         self.cancel.check()
     }

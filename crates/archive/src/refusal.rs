@@ -34,6 +34,14 @@ pub enum Refusal {
     /// The name holds a control character.
     #[error("its name holds a control character")]
     ControlInName,
+    /// A byte changed that no content depends on.
+    #[error("the archive's CRC-32 is {found:08x}, recorded is {recorded:08x}: it was damaged")]
+    Coverage {
+        /// What its bytes hash to.
+        found: u32,
+        /// What the archive records.
+        recorded: u32,
+    },
     /// The CRC-32 of the content is not the one recorded.
     #[error("the content's CRC-32 is {found:08x}, recorded is {recorded:08x}: it was damaged")]
     CrcMismatch {
@@ -64,7 +72,9 @@ pub enum Refusal {
     #[error("it is encrypted the ZIP way, which is not supported; pack it again without")]
     Encrypted,
     /// An extra field that is not allowed here.
-    #[error("extra field {0:#06x} is not allowed; open it leniently if it comes from an old writer")]
+    #[error(
+        "extra field {0:#06x} is not allowed; open it leniently if it comes from an old writer"
+    )]
     ExtraField(u16),
     /// A name that is both a file and a folder.
     #[error("{other:?} needs it to be a folder and it is a file")]
@@ -112,7 +122,9 @@ pub enum Refusal {
         ours: &'static str,
     },
     /// There is no end record where the file ends.
-    #[error("there is no ZIP end record where it ends: it is no ZIP, cut short, or followed by junk")]
+    #[error(
+        "there is no ZIP end record where it ends: it is no ZIP, cut short, or followed by junk"
+    )]
     NoEndRecord,
     /// Two entries share bytes.
     #[error("it shares bytes with another entry")]

@@ -9,8 +9,10 @@ use stillpoint_archive::{
 
 fn corpus() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/hostile");
-    let mut files: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     files
 }
@@ -63,11 +65,11 @@ fn attacks_are_refused_for_what_they_are() {
         ("deep", "Limit"),
         ("dev_con", "DeviceName"),
         ("dir_file", "FileAsFolder"),
-        ("dir_with_data", "DirectoryWithData"),
+        ("dir_with_data", "FileType"),
         ("dot", "BadComponent"),
         ("dotdot", "BadComponent"),
         ("dotdot_mid", "BadComponent"),
-        ("drive", "DriveName"),
+        ("drive2", "DriveName"),
         ("dup", "Duplicate"),
         ("empty_name", "BadComponent"),
         ("enc_flag", "Encrypted"),

@@ -7,10 +7,6 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    /// Goes on after `bytes`.
-    pub(super) fn after(bytes: Vec<u8>) -> Self {
-        Bits { bytes, buffer: 0, held: 0 }
-    }
 
     /// Adds up to 32 bits.
     #[inline(always)]
@@ -18,7 +14,8 @@ impl Bits {
         self.buffer |= u64::from(value) << self.held;
         self.held += count;
         if self.held >= 32 {
-            self.bytes.extend_from_slice(&(self.buffer as u32).to_le_bytes());
+            self.bytes
+                .extend_from_slice(&(self.buffer as u32).to_le_bytes());
             self.buffer >>= 32;
             self.held -= 32;
         }

@@ -10,7 +10,9 @@ pub(crate) struct Inflater {
 
 impl Inflater {
     pub(crate) fn new() -> Self {
-        Inflater { engine: Decompress::new(false) }
+        Inflater {
+            engine: Decompress::new(false),
+        }
     }
 
     /// Unpacks a whole stream of exactly `size` bytes, with nothing after it.
@@ -48,20 +50,33 @@ impl Inflater {
             .engine
             .decompress(packed, out, FlushDecompress::None)
             .map_err(|e| Refusal::DamagedData(e.to_string()))?;
-        let (read, made) = (self.engine.total_in() as usize, self.engine.total_out() as usize);
+        let (read, made) = (
+            self.engine.total_in() as usize,
+            self.engine.total_out() as usize,
+        );
         out.truncate(made);
         if made > size {
-            return Err(Refusal::SizeMismatch { found: made as u64, recorded: size as u64 });
+            return Err(Refusal::SizeMismatch {
+                found: made as u64,
+                recorded: size as u64,
+            });
         }
         if (status == Status::StreamEnd) != ends {
-            let what = if ends { "its end is missing" } else { "it ends inside the entry" };
+            let what = if ends {
+                "its end is missing"
+            } else {
+                "it ends inside the entry"
+            };
             return Err(Refusal::DamagedData(what.to_owned()));
         }
         if read != packed.len() {
             return Err(Refusal::TrailingData((packed.len() - read) as u64));
         }
         if made < size {
-            return Err(Refusal::SizeMismatch { found: made as u64, recorded: size as u64 });
+            return Err(Refusal::SizeMismatch {
+                found: made as u64,
+                recorded: size as u64,
+            });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 mod bits;
 mod inflate;
 mod pack;
-mod stored;
+pub(crate) mod stored;
 mod zero;
 
 pub(crate) use inflate::Inflater;

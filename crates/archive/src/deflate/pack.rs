@@ -11,7 +11,9 @@ pub(crate) struct Packer {
 
 impl Packer {
     pub(crate) fn new(level: u32) -> Self {
-        Packer { engine: Compress::new(Compression::new(level), false) }
+        Packer {
+            engine: Compress::new(Compression::new(level), false),
+        }
     }
 
     /// Adds a whole stream to `out`.

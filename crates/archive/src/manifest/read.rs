@@ -21,7 +21,11 @@ pub(crate) struct Reader {
 }
 
 fn bad(why: impl Into<String>) -> Error {
-    Refusal::BadDocument { what: "the manifest", why: why.into() }.bare()
+    Refusal::BadDocument {
+        what: "the manifest",
+        why: why.into(),
+    }
+    .bare()
 }
 
 fn differs(entry: &str, what: impl Into<String>) -> Error {
@@ -53,8 +57,8 @@ impl Reader {
         let mut bytes = 0u64;
         let end = loop {
             read_line(&mut text, &mut line)?;
-            let parsed: Line<'_> =
-                serde_json::from_slice(&line).map_err(|e| bad(format!("line {}: {e}", reader.records.len() + 2)))?;
+            let parsed: Line<'_> = serde_json::from_slice(&line)
+                .map_err(|e| bad(format!("line {}: {e}", reader.records.len() + 2)))?;
             if let Some(more) = parsed.chunks {
                 if more.len() > CHUNKS_A_LINE || chunks.len() % CHUNKS_A_LINE != 0 {
                     return Err(bad("lines of chunks must be full but the last"));
@@ -74,12 +78,18 @@ impl Reader {
             if parsed.end == Some(true) {
                 break parsed;
             }
-            let path = parsed.path.as_deref().ok_or_else(|| bad("a line that says nothing"))?;
+            let path = parsed
+                .path
+                .as_deref()
+                .ok_or_else(|| bad("a line that says nothing"))?;
             let entry = entries
                 .next()
                 .ok_or_else(|| differs(path, "listed and not in the archive"))?;
             if *entry.name != *path {
-                return Err(differs(&entry.name, format!("{path:?} should be in its place")));
+                return Err(differs(
+                    &entry.name,
+                    format!("{path:?} should be in its place"),
+                ));
             }
             let record = reader.record(entry, &parsed)?;
             reader.records.push(record);
@@ -92,7 +102,9 @@ impl Reader {
         }
         reader.root = Digest::finish(hasher);
         if end.root != Some(reader.root) {
-            return Err(bad("its root does not match its lines: it was changed or damaged"));
+            return Err(bad(
+                "its root does not match its lines: it was changed or damaged",
+            ));
         }
         if (end.entries, end.bytes) != (Some(reader.records.len() as u64), Some(bytes)) {
             return Err(bad("its totals do not match its lines"));
@@ -105,7 +117,10 @@ impl Reader {
     }
 
     fn record(&mut self, entry: &Entry, line: &Line<'_>) -> Result<Record> {
-        let mode = line.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        let mode = line
+            .mode
+            .as_deref()
+            .and_then(|mode| u32::from_str_radix(mode, 8).ok());
         if mode != Some(entry.mode) {
             return Err(differs(&entry.name, "another mode"));
         }
@@ -119,7 +134,13 @@ impl Reader {
                 return Err(differs(&entry.name, "a directory with content"));
             }
             let sha256 = Digest([0; 32]);
-            return Ok(Record { sha256, class, component, seal: None, chunks: Box::default() });
+            return Ok(Record {
+                sha256,
+                class,
+                component,
+                seal: None,
+                chunks: Box::default(),
+            });
         }
         if line.size != Some(entry.size) {
             return Err(differs(&entry.name, "another size"));
@@ -127,12 +148,20 @@ impl Reader {
         if line.stored != Some(entry.stored) {
             return Err(differs(&entry.name, "another stored size"));
         }
-        let sha256 = line.sha256.ok_or_else(|| differs(&entry.name, "no SHA-256"))?;
+        let sha256 = line
+            .sha256
+            .ok_or_else(|| differs(&entry.name, "no SHA-256"))?;
         let seal = line.seal.clone().map(Box::new);
         if seal.is_some() != entry.name.ends_with(crate::seal::SUFFIX) {
             return Err(differs(&entry.name, "its name and its seal disagree"));
         }
-        Ok(Record { sha256, class, component, seal, chunks: Box::default() })
+        Ok(Record {
+            sha256,
+            class,
+            component,
+            seal,
+            chunks: Box::default(),
+        })
     }
 
     /// Checks and keeps the chunks of the entry before.
@@ -149,15 +178,13 @@ impl Reader {
         let content = record.seal.as_ref().map_or(entry.size, |seal| seal.size);
         let stored: u64 = chunks.iter().map(|chunk| u64::from(chunk.0)).sum();
         let rest = entry.stored.checked_sub(stored);
-        let ends = match (sealed, entry.method) {
-            (true, _) => crate::seal::LAST_FRAME as u64,
-            (false, crate::zip::Method::Deflate) => crate::deflate::STREAM_END.len() as u64,
-            (false, _) => 0,
-        };
+        let ends = entry.method.end_of_chunks(sealed);
         let whole = cut
             && chunks.len() as u64 == content.div_ceil(CHUNK as u64)
             && rest == Some(ends)
-            && chunks.iter().all(|chunk| (1..=2 * CHUNK as u32).contains(&chunk.0));
+            && chunks
+                .iter()
+                .all(|chunk| (1..=2 * CHUNK as u32).contains(&chunk.0));
         if !whole {
             return Err(differs(&entry.name, "its chunks do not add up"));
         }
@@ -182,7 +209,10 @@ fn parse_header(line: &[u8]) -> Result<Header<'static>> {
     let header: Header<'_> =
         serde_json::from_slice(line).map_err(|e| bad(format!("its first line: {e}")))?;
     if header.format != FORMAT {
-        return Err(bad(format!("its format is {:?}, not {FORMAT:?}", header.format)));
+        return Err(bad(format!(
+            "its format is {:?}, not {FORMAT:?}",
+            header.format
+        )));
     }
     let version = |text: &str| -> Option<(u64, u64)> {
         let mut parts = text.split('.');
@@ -196,7 +226,11 @@ fn parse_header(line: &[u8]) -> Result<Header<'static>> {
     }
     if needed > ours || major(version(&header.format_version)) != major(ours) {
         let needed = header.min_reader.max(header.format_version).into_owned();
-        return Err(Refusal::NewerFormat { needed, ours: FORMAT_VERSION }.bare());
+        return Err(Refusal::NewerFormat {
+            needed,
+            ours: FORMAT_VERSION,
+        }
+        .bare());
     }
     if header.hash != "sha256" || header.chunk != CHUNK as u64 {
         return Err(bad("its hash or chunk size is not that of this version"));
@@ -216,7 +250,9 @@ fn parse_header(line: &[u8]) -> Result<Header<'static>> {
 fn read_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> Result<()> {
     line.clear();
     let mut limited = std::io::Read::take(&mut *text, MAX_LINE);
-    limited.read_until(b'\n', line).map_err(Error::io("reading the manifest"))?;
+    limited
+        .read_until(b'\n', line)
+        .map_err(Error::io("reading the manifest"))?;
     match line.last() {
         Some(b'\n') => Ok(()),
         _ if line.len() as u64 == MAX_LINE => Err(bad("a line of more than 64 KiB")),

@@ -32,7 +32,11 @@ pub(crate) struct NewLine<'a> {
 
 impl Manifest {
     pub(crate) fn new(snapshot_id: &str, profile: Profile) -> Self {
-        let mut manifest = Manifest { text: Vec::new(), entries: 0, bytes: 0 };
+        let mut manifest = Manifest {
+            text: Vec::new(),
+            entries: 0,
+            bytes: 0,
+        };
         manifest.line(&Header {
             format: FORMAT.into(),
             format_version: FORMAT_VERSION.into(),
@@ -61,7 +65,10 @@ impl Manifest {
             ..Line::default()
         });
         for chunks in new.chunks.chunks(CHUNKS_A_LINE) {
-            self.line(&Line { chunks: Some(chunks.to_vec()), ..Line::default() });
+            self.line(&Line {
+                chunks: Some(chunks.to_vec()),
+                ..Line::default()
+            });
         }
     }
 

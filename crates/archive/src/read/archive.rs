@@ -43,7 +43,14 @@ impl Archive {
         limits: Limits,
     ) -> Self {
         let by_name = OnceLock::new();
-        Archive(Arc::new(Inner { source, directory, manifest, limits, key: None, by_name }))
+        Archive(Arc::new(Inner {
+            source,
+            directory,
+            manifest,
+            limits,
+            key: None,
+            by_name,
+        }))
     }
 
     /// All entries in archive order, the manifest included.
@@ -63,7 +70,9 @@ impl Archive {
     /// is larger than [`Limits::document`], for which [`reader`](Self::reader) is the way;
     /// [`Error::KeyMissing`].
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let index = self.find(name).ok_or_else(|| Error::NoSuchEntry(name.to_owned()))?;
+        let index = self
+            .find(name)
+            .ok_or_else(|| Error::NoSuchEntry(name.to_owned()))?;
         self.read_index(index, self.0.limits.document)
     }
 
@@ -72,7 +81,9 @@ impl Archive {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_up_to(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
-        let index = self.find(name).ok_or_else(|| Error::NoSuchEntry(name.to_owned()))?;
+        let index = self
+            .find(name)
+            .ok_or_else(|| Error::NoSuchEntry(name.to_owned()))?;
         self.read_index(index, limit)
     }
 
@@ -80,7 +91,12 @@ impl Archive {
         let view = self.view(index);
         if view.size() > limit {
             let what = "the size of an entry to read whole";
-            return Err(Refusal::Limit { what, found: view.size(), limit }.of(view.name()));
+            return Err(Refusal::Limit {
+                what,
+                found: view.size(),
+                limit,
+            }
+            .of(view.name()));
         }
         let mut bytes = Vec::with_capacity(view.size() as usize);
         let mut reader = EntryReader::new(self, index)?;
@@ -95,7 +111,9 @@ impl Archive {
     /// # Errors
     /// [`Error::NoSuchEntry`]; [`Error::KeyMissing`]; [`Error::Refused`] if its header is wrong.
     pub fn reader(&self, name: &str) -> Result<EntryReader> {
-        let index = self.find(name).ok_or_else(|| Error::NoSuchEntry(name.to_owned()))?;
+        let index = self
+            .find(name)
+            .ok_or_else(|| Error::NoSuchEntry(name.to_owned()))?;
         EntryReader::new(self, index)
     }
 
@@ -105,7 +123,9 @@ impl Archive {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn read_range(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
-        let index = self.find(name).ok_or_else(|| Error::NoSuchEntry(name.to_owned()))?;
+        let index = self
+            .find(name)
+            .ok_or_else(|| Error::NoSuchEntry(name.to_owned()))?;
         ranges::read(self, index, range)
     }
 
@@ -131,7 +151,8 @@ impl Archive {
 
     /// Who the archive is sealed for.
     pub fn recipients(&self) -> impl Iterator<Item = &str> {
-        self.entries().filter_map(|entry| entry.name().strip_prefix(KEYS)?.strip_suffix(KEY_SUFFIX))
+        self.entries()
+            .filter_map(|entry| entry.name().strip_prefix(KEYS)?.strip_suffix(KEY_SUFFIX))
     }
 
     /// How many entries are sealed.
@@ -156,7 +177,10 @@ impl Archive {
             return Ok(());
         }
         let recipients: Vec<_> = self.recipients().collect();
-        Err(Error::KeyMissing { sealed: self.sealed(), recipients: recipients.join(", ") })
+        Err(Error::KeyMissing {
+            sealed: self.sealed(),
+            recipients: recipients.join(", "),
+        })
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
@@ -169,7 +193,8 @@ impl Archive {
         let found = found.ok().map(|at| by_name[at] as usize);
         found.or_else(|| {
             let sealed = name.strip_suffix(crate::seal::SUFFIX)?;
-            self.find(sealed).filter(|index| self.view(*index).is_sealed())
+            self.find(sealed)
+                .filter(|index| self.view(*index).is_sealed())
         })
     }
 
@@ -177,15 +202,19 @@ impl Archive {
         let record = self.0.manifest.as_ref().and_then(|m| m.records.get(index));
         let component = match &self.0.manifest {
             Some(manifest) => match record {
-                Some(record) => {
-                    record.component.map(|component| &*manifest.components[usize::from(component)])
-                }
+                Some(record) => record
+                    .component
+                    .map(|component| &*manifest.components[usize::from(component)]),
                 // The manifest itself, and its signature.
                 None => Some(OWN),
             },
             None => None,
         };
-        EntryView { entry: &self.0.directory.entries[index], record, component }
+        EntryView {
+            entry: &self.0.directory.entries[index],
+            record,
+            component,
+        }
     }
 }
 

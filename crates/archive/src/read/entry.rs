@@ -30,12 +30,14 @@ struct Expected {
     sha256: Option<Digest>,
 }
 
+type Buffered = BufReader<Stretch>;
+
 enum Content {
-    Deflate(Box<DeflateDecoder<BufReader<Stretch>>>),
-    Sealed(Box<DeflateDecoder<BufReader<OpenFrames<BufReader<Stretch>>>>>),
-    Store(Stretch),
+    Deflate(Box<DeflateDecoder<Buffered>>),
+    Sealed(Box<DeflateDecoder<BufReader<OpenFrames<Box<dyn Read + Send>>>>>),
+    Store(Box<dyn Read + Send>),
     #[cfg(feature = "zstd")]
-    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Stretch>>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, Buffered>>),
 }
 
 const BUFFER: usize = 128 << 10;
@@ -43,54 +45,76 @@ const BUFFER: usize = 128 << 10;
 impl EntryReader {
     pub(crate) fn new(archive: &Archive, index: usize) -> Result<Self> {
         let view = archive.view(index);
-        let entry = view.entry;
-        let source = std::sync::Arc::clone(&archive.0.source);
-        let stretch = Stretch::new(source, archive.data_offset(index)?, entry.stored);
-        let key = archive.entry_key(index)?;
-        let mut expected = Expected {
-            size: view.size(),
-            stored: entry.stored,
-            crc: Some(entry.crc).filter(|_| key.is_none()),
-            sha256: view.sha256(),
+        let Some(key) = archive.entry_key(index)? else {
+            return EntryReader::raw(archive, index);
         };
-        let content = match (key, entry.method) {
-            (Some(key), _) => {
-                let stretch = BufReader::with_capacity(BUFFER, stretch);
-                let frames = OpenFrames::new(stretch, key, entry.stored);
-                let frames = BufReader::with_capacity(BUFFER, frames);
-                Content::Sealed(Box::new(DeflateDecoder::new(frames)))
+        let frames: Box<dyn Read + Send> = match view.method() {
+            Method::Store => Box::new(stretch(archive, index)?),
+            _ => Box::new(DeflateDecoder::new(stretch(archive, index)?)),
+        };
+        let frames = OpenFrames::new(frames, key, view.entry.size);
+        let frames = BufReader::with_capacity(BUFFER, frames);
+        let expected = Expected {
+            size: view.size(),
+            stored: 0,
+            crc: None,
+            sha256: None,
+        };
+        let content = Content::Sealed(Box::new(DeflateDecoder::new(frames)));
+        Ok(EntryReader::with(view.name(), content, expected))
+    }
+
+    /// Reads what the ZIP entry unpacks to: ciphertext, where it is sealed.
+    pub(crate) fn raw(archive: &Archive, index: usize) -> Result<Self> {
+        let view = archive.view(index);
+        let entry = view.entry;
+        let expected = Expected {
+            size: entry.size,
+            stored: entry.stored,
+            crc: Some(entry.crc),
+            sha256: view
+                .record
+                .filter(|_| entry.kind() == Kind::File)
+                .map(|r| r.sha256),
+        };
+        let content = match entry.method {
+            // A directory marked as deflated, and an empty file, have nothing to unpack.
+            _ if entry.size == 0 && entry.stored == 0 || entry.kind() == Kind::Directory => {
+                let expected = Expected {
+                    stored: 0,
+                    ..expected
+                };
+                let nothing = Content::Store(Box::new(io::empty()));
+                return Ok(EntryReader::with(view.name(), nothing, expected));
             }
-            // A directory marked as deflated has nothing to unpack.
-            _ if entry.kind() == Kind::Directory => {
-                expected.stored = 0;
-                Content::Store(Stretch::new(std::sync::Arc::clone(&archive.0.source), 0, 0))
-            }
-            (None, Method::Store) => Content::Store(stretch),
-            (None, Method::Deflate) => {
-                let stretch = BufReader::with_capacity(BUFFER, stretch);
-                Content::Deflate(Box::new(DeflateDecoder::new(stretch)))
+            Method::Store => Content::Store(Box::new(stretch(archive, index)?)),
+            Method::Deflate => {
+                Content::Deflate(Box::new(DeflateDecoder::new(stretch(archive, index)?)))
             }
             #[cfg(feature = "zstd")]
-            (None, Method::Zstd) => {
-                let stretch = BufReader::with_capacity(BUFFER, stretch);
-                let decoder = zstd::stream::read::Decoder::with_buffer(stretch);
+            Method::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(stretch(archive, index)?);
                 Content::Zstd(Box::new(decoder.map_err(Error::io("starting zstd"))?))
             }
             #[cfg(not(feature = "zstd"))]
-            (None, Method::Zstd) => {
+            Method::Zstd => {
                 return Err(Refusal::UnsupportedMethod(Method::Zstd.id()).of(view.name()));
             }
         };
+        Ok(EntryReader::with(view.name(), content, expected))
+    }
+
+    fn with(name: &str, content: Content, expected: Expected) -> Self {
         let hasher = (expected.sha256.is_some() || expected.crc.is_none()).then(Sha256::new);
-        Ok(EntryReader {
-            name: view.name().to_owned(),
+        EntryReader {
+            name: name.to_owned(),
             content,
             expected,
             hasher,
             crc: crc32fast::Hasher::new(),
             read: 0,
             done: false,
-        })
+        }
     }
 
     fn finish(&mut self) -> Result<(), Refusal> {
@@ -120,7 +144,11 @@ impl EntryReader {
                 return Err(Refusal::Seal);
             }
             let proof = digest.map(|digest| (digest, self.read));
-            return if frames.get_ref().proof() == proof { Ok(()) } else { Err(Refusal::Seal) };
+            return if frames.get_ref().proof() == proof {
+                Ok(())
+            } else {
+                Err(Refusal::Seal)
+            };
         }
         match self.expected.sha256 {
             Some(expected) if digest != Some(expected) => Err(Refusal::HashMismatch),
@@ -130,17 +158,24 @@ impl EntryReader {
 
     fn fail(&self, error: io::Error) -> io::Error {
         match Error::from_io(error) {
-            Ok(Error::Refused { entry: None, offset, reason }) => {
-                Error::Refused { entry: Some(self.name.clone()), offset, reason }.into_io()
+            Ok(Error::Refused {
+                entry: None,
+                offset,
+                reason,
+            }) => Error::Refused {
+                entry: Some(self.name.clone()),
+                offset,
+                reason,
             }
+            .into_io(),
             Ok(error) => error.into_io(),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Refusal::Truncated("its data").of(&*self.name).into_io()
             }
             // What flate2 and zstd say of data they cannot read.
-            Err(error) if error.raw_os_error().is_none() => {
-                Refusal::DamagedData(error.to_string()).of(&*self.name).into_io()
-            }
+            Err(error) if error.raw_os_error().is_none() => Refusal::DamagedData(error.to_string())
+                .of(&*self.name)
+                .into_io(),
             Err(error) => error,
         }
     }
@@ -160,7 +195,8 @@ impl Read for EntryReader {
         };
         let n = n.map_err(|error| self.fail(error))?;
         if n == 0 {
-            self.finish().map_err(|reason| reason.of(&*self.name).into_io())?;
+            self.finish()
+                .map_err(|reason| reason.of(&*self.name).into_io())?;
             self.done = true;
             return Ok(0);
         }
@@ -185,6 +221,14 @@ impl fmt::Debug for EntryReader {
             .field("read", &self.read)
             .finish_non_exhaustive()
     }
+}
+
+/// The bytes of an entry as they are stored.
+fn stretch(archive: &Archive, index: usize) -> Result<Buffered> {
+    let source = std::sync::Arc::clone(&archive.0.source);
+    let stored = archive.0.directory.entries[index].stored;
+    let stretch = Stretch::new(source, archive.data_offset(index)?, stored);
+    Ok(BufReader::with_capacity(BUFFER, stretch))
 }
 
 impl Archive {

@@ -1,7 +1,7 @@
 use super::{Archive, Window};
+use crate::Result;
 use crate::chunk::CHUNK;
 use crate::zip::{Local, read_local};
-use crate::Result;
 
 /// Where one chunk lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Archive {
             None => {
                 let mut window = Window::new(&*self.0.source);
                 let next = directory.entries.get(index + 1);
-                let end = next.map_or(directory.data_end, |next| next.offset);
+                let end = next.map_or(directory.end.offset, |next| next.offset);
                 read_local(&mut window, &directory.entries[index], end, None)
             }
         }
@@ -45,7 +45,11 @@ impl Archive {
         let places = record.chunks.iter().map(|chunk| {
             let size = left.min(CHUNK as u64);
             left -= size;
-            let place = Place { offset, stored: u64::from(chunk.0), size: size as usize };
+            let place = Place {
+                offset,
+                stored: u64::from(chunk.0),
+                size: size as usize,
+            };
             offset += place.stored;
             place
         });

@@ -7,7 +7,7 @@ use super::archive::Inner;
 use super::{Archive, EntryReader, ReadAt};
 use crate::manifest::{self, FORMAT, MANIFEST, METADATA, SIGNATURE};
 use crate::seal::{ArchiveKey, Identity, KEY_SUFFIX, KEYS};
-use crate::zip::{Directory, Entry, LocalHeaders, Method};
+use crate::zip::{Directory, End, Entry, LocalHeaders, Method};
 use crate::{Error, Limits, Refusal, Result};
 
 /// How much a reader lets pass.
@@ -122,7 +122,7 @@ impl OpenOptions {
 
     fn read_manifest(&self, archive: &mut Archive) -> Result<()> {
         let entries = &archive.0.directory.entries;
-        let listed = listed(entries)?;
+        let listed = listed(entries, &archive.0.directory.end)?;
         let declared = listed.unwrap_or(0);
         for entry in &entries[declared..] {
             entry
@@ -159,7 +159,9 @@ impl OpenOptions {
         }
         match ids.is_empty() {
             true => Ok(()),
-            false => Err(Error::KeyMismatch { recipients: ids.join(", ") }),
+            false => Err(Error::KeyMismatch {
+                recipients: ids.join(", "),
+            }),
         }
     }
 }
@@ -181,11 +183,13 @@ impl fmt::Debug for OpenOptions {
 }
 
 /// How many entries the manifest lists, which are all before it; `None` if there is none.
-pub(crate) fn listed(entries: &[Entry]) -> Result<Option<usize>> {
+pub(crate) fn listed(entries: &[Entry], end: &End) -> Result<Option<usize>> {
     let Some(at) = entries.iter().position(|entry| &*entry.name == MANIFEST) else {
         return match entries.iter().find(|entry| &*entry.name == SIGNATURE) {
-            Some(entry) => Err(Refusal::ManifestMismatch("a signature without a manifest".into())
-                .of_at(&*entry.name, entry.offset)),
+            Some(entry) => Err(
+                Refusal::ManifestMismatch("a signature without a manifest".into())
+                    .of_at(&*entry.name, entry.offset),
+            ),
             None => Ok(None),
         };
     };
@@ -193,8 +197,10 @@ pub(crate) fn listed(entries: &[Entry]) -> Result<Option<usize>> {
         [] => {}
         [signature] if &*signature.name == SIGNATURE => {}
         [after, ..] => {
-            return Err(Refusal::ManifestMismatch("it comes after the manifest".into())
-                .of_at(&*after.name, after.offset));
+            return Err(
+                Refusal::ManifestMismatch("it comes after the manifest".into())
+                    .of_at(&*after.name, after.offset),
+            );
         }
     }
     let first = &entries[0];
@@ -202,18 +208,34 @@ pub(crate) fn listed(entries: &[Entry]) -> Result<Option<usize>> {
         let why = "the first entry must be metadata.json, as it is".to_owned();
         return Err(Refusal::ManifestMismatch(why).of_at(&*first.name, first.offset));
     }
-    Ok(Some(at))
+    if entries[at].coverage.is_none() {
+        let why = "its directory record does not cover the archive".to_owned();
+        return Err(Refusal::ManifestMismatch(why).of(MANIFEST));
+    }
+    // These fields mean nothing to a reader; a change in them is a change all the same.
+    let changed = |what: &str| Refusal::ManifestMismatch(format!("{what} was changed"));
+    if let Some(entry) = entries.iter().find(|entry| !entry.canonical) {
+        return Err(changed("its directory record").of(&*entry.name));
+    }
+    match end.canonical {
+        true => Ok(Some(at)),
+        false => Err(changed("the end of the archive").bare()),
+    }
 }
 
 /// An archive of this format whose manifest is gone is not a foreign one.
 fn refuse_a_lost_manifest(archive: &Archive) -> Result<()> {
-    let Some(first) = archive.0.directory.entries.first() else { return Ok(()) };
+    let Some(first) = archive.0.directory.entries.first() else {
+        return Ok(());
+    };
     let small = first.size <= archive.0.limits.document;
     if &*first.name != METADATA || first.method != Method::Store || !small {
         return Ok(());
     }
     // Foreign metadata that cannot be read is reported by who needs it.
-    let Ok(bytes) = archive.read(METADATA) else { return Ok(()) };
+    let Ok(bytes) = archive.read(METADATA) else {
+        return Ok(());
+    };
     if claims_our_format(&bytes) {
         let why = "metadata.json says there is one, and there is none".to_owned();
         return Err(Refusal::ManifestMismatch(why).of(MANIFEST));

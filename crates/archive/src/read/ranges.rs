@@ -62,7 +62,10 @@ fn read_from_start(
     let mut reader = EntryReader::new(archive, index)?;
     let sink = &mut std::io::sink();
     std::io::copy(&mut (&mut reader).take(range.start), sink).map_err(fail())?;
-    (&mut reader).take(range.end - range.start).read_to_end(out).map_err(fail())?;
+    (&mut reader)
+        .take(range.end - range.start)
+        .read_to_end(out)
+        .map_err(fail())?;
     std::io::copy(&mut reader, sink).map_err(fail())?;
     Ok(())
 }

@@ -35,7 +35,9 @@ impl ReadAt for [u8] {
     }
 
     fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.len());
+        let from = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(self.len());
         let n = out.len().min(self.len() - from);
         out[..n].copy_from_slice(&self[from..from + n]);
         Ok(n)
@@ -89,7 +91,11 @@ pub(crate) struct Stretch {
 
 impl Stretch {
     pub(crate) fn new(source: Arc<dyn ReadAt>, at: u64, length: u64) -> Self {
-        Stretch { source, at, end: at + length }
+        Stretch {
+            source,
+            at,
+            end: at + length,
+        }
     }
 }
 
@@ -107,7 +113,10 @@ impl io::Read for Stretch {
 
 impl std::fmt::Debug for Stretch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stretch").field("at", &self.at).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("Stretch")
+            .field("at", &self.at)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,13 +129,18 @@ pub(crate) struct Window<'a> {
 
 impl<'a> Window<'a> {
     pub(crate) fn new(source: &'a dyn ReadAt) -> Self {
-        Window { source, bytes: Vec::new(), start: 0 }
+        Window {
+            source,
+            bytes: Vec::new(),
+            start: 0,
+        }
     }
 
     /// `length` bytes at `offset`; fetches at least `ahead` where it has to fetch.
     pub(crate) fn get(&mut self, offset: u64, length: usize, ahead: usize) -> Result<&[u8]> {
         let held = offset.checked_sub(self.start).filter(|from| {
-            from.checked_add(length as u64).is_some_and(|to| to <= self.bytes.len() as u64)
+            from.checked_add(length as u64)
+                .is_some_and(|to| to <= self.bytes.len() as u64)
         });
         if let Some(from) = held {
             return Ok(&self.bytes[from as usize..from as usize + length]);
@@ -135,7 +149,10 @@ impl<'a> Window<'a> {
         self.bytes.resize(length.max(ahead), 0);
         let mut filled = 0;
         while filled < length {
-            match self.source.read_at(&mut self.bytes[filled..], offset + filled as u64) {
+            match self
+                .source
+                .read_at(&mut self.bytes[filled..], offset + filled as u64)
+            {
                 Ok(0) => return Err(crate::Refusal::Truncated("its records").at(offset)),
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

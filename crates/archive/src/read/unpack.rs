@@ -1,6 +1,6 @@
 use super::{Archive, Place};
 use crate::chunk::CHUNK;
-use crate::deflate::{Inflater, zero_chunk};
+use crate::deflate::{Inflater, stored, zero_chunk};
 use crate::seal::{EntryKey, Frames};
 use crate::zip::Method;
 use crate::{Error, Refusal, Result};
@@ -32,7 +32,11 @@ impl Unpacked {
 
 impl Unpacker {
     pub(crate) fn new() -> Self {
-        Unpacker { inflater: Inflater::new(), packed: Vec::new(), out: Vec::new() }
+        Unpacker {
+            inflater: Inflater::new(),
+            packed: Vec::new(),
+            out: Vec::new(),
+        }
     }
 
     /// Bytes as they are stored.
@@ -73,8 +77,12 @@ impl Unpacker {
     ) -> Result<Unpacked, Error> {
         self.stored(archive, place.offset, place.stored)?;
         let unpacked = match seal {
-            Some((key, number)) => Frames::open_chunk(key, number, &self.packed)
-                .and_then(|packed| self.inflate(&packed, place.size)),
+            Some((key, number)) => match method {
+                Method::Deflate => stored::contents(&self.packed).ok_or(Refusal::Seal),
+                _ => Ok(std::mem::take(&mut self.packed)),
+            }
+            .and_then(|frame| Frames::open_chunk(key, number, &frame))
+            .and_then(|packed| self.inflate(&packed, place.size)),
             None => match method {
                 Method::Deflate => {
                     let packed = std::mem::take(&mut self.packed);
@@ -110,10 +118,16 @@ fn unzstd(packed: &[u8], size: usize) -> Result<Vec<u8>, Refusal> {
     let damaged = |e: std::io::Error| Refusal::DamagedData(e.to_string());
     let mut out = Vec::with_capacity(size + 1);
     let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(damaged)?;
-    decoder.take(size as u64 + 1).read_to_end(&mut out).map_err(damaged)?;
+    decoder
+        .take(size as u64 + 1)
+        .read_to_end(&mut out)
+        .map_err(damaged)?;
     match out.len() == size {
         true => Ok(out),
-        false => Err(Refusal::SizeMismatch { found: out.len() as u64, recorded: size as u64 }),
+        false => Err(Refusal::SizeMismatch {
+            found: out.len() as u64,
+            recorded: size as u64,
+        }),
     }
 }
 

@@ -21,7 +21,10 @@ impl<'a> EntryView<'a> {
     /// Its name once opened: [`name`](Self::name) without `.sealed`.
     pub fn path(&self) -> &'a str {
         match self.is_sealed() {
-            true => self.name().strip_suffix(seal::SUFFIX).unwrap_or(self.name()),
+            true => self
+                .name()
+                .strip_suffix(seal::SUFFIX)
+                .unwrap_or(self.name()),
             false => self.name(),
         }
     }

@@ -84,7 +84,15 @@ pub(crate) struct OpenFrames<R> {
 impl<R: Read> OpenFrames<R> {
     /// `stored` bytes of frames follow in `source`.
     pub(crate) fn new(source: R, key: EntryKey, stored: u64) -> Self {
-        OpenFrames { source, key, left: stored, index: 0, open: Vec::new(), at: 0, proof: None }
+        OpenFrames {
+            source,
+            key,
+            left: stored,
+            index: 0,
+            open: Vec::new(),
+            at: 0,
+            proof: None,
+        }
     }
 
     /// SHA-256 and size of the plaintext, once all was read.
@@ -108,7 +116,10 @@ impl<R: Read> OpenFrames<R> {
         let mut sealed = vec![0; length];
         self.source.read_exact(&mut sealed)?;
         let last = self.left == 0;
-        self.open = self.key.open(self.index, last, &sealed).map_err(|_| seal())?;
+        self.open = self
+            .key
+            .open(self.index, last, &sealed)
+            .map_err(|_| seal())?;
         self.index += 1;
         self.at = 0;
         if last {

@@ -24,7 +24,10 @@ impl ArchiveKey {
     pub(crate) fn random(snapshot_id: &str) -> Result<Self> {
         let mut key = SecretBox::new(Box::new([0; KEY]));
         fill(secrecy::ExposeSecretMut::expose_secret_mut(&mut key))?;
-        Ok(ArchiveKey { key, snapshot_id: snapshot_id.to_owned() })
+        Ok(ArchiveKey {
+            key,
+            snapshot_id: snapshot_id.to_owned(),
+        })
     }
 
     /// What recipients get: the key, and a check that it belongs to this snapshot.
@@ -58,7 +61,11 @@ impl ArchiveKey {
 
     fn derive<const N: usize>(&self, salt: &[u8], info: &[&[u8]]) -> [u8; N] {
         let mut derived = [0; N];
-        let context = [b"stillpoint archive 1\0", self.snapshot_id.as_bytes(), b"\0"];
+        let context = [
+            b"stillpoint archive 1\0",
+            self.snapshot_id.as_bytes(),
+            b"\0",
+        ];
         let info: Vec<&[u8]> = context.into_iter().chain(info.iter().copied()).collect();
         Hkdf::<Sha256>::new(Some(salt), self.key.expose_secret())
             .expand_multi_info(&info, &mut derived)
@@ -81,7 +88,8 @@ pub(crate) fn random_salt() -> Result<String> {
 }
 
 pub(crate) fn fill(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|e| Error::io("asking the system for random bytes")(std::io::Error::other(e)))
+    getrandom::fill(bytes)
+        .map_err(|e| Error::io("asking the system for random bytes")(std::io::Error::other(e)))
 }
 
 /// Seals and opens the frames of one entry.
@@ -103,7 +111,9 @@ impl EntryKey {
     }
 
     pub(crate) fn open(&self, index: u64, last: bool, sealed: &[u8]) -> Result<Vec<u8>, Refusal> {
-        self.0.decrypt(&Self::nonce(index, last).into(), sealed).map_err(|_| Refusal::Seal)
+        self.0
+            .decrypt(&Self::nonce(index, last).into(), sealed)
+            .map_err(|_| Refusal::Seal)
     }
 }
 

@@ -20,7 +20,10 @@ const MAX_WORK: u8 = 22;
 impl Passphrase {
     /// From the passphrase itself.
     pub fn new(passphrase: impl Into<SecretString>) -> Self {
-        Passphrase { passphrase: passphrase.into(), work_factor: None }
+        Passphrase {
+            passphrase: passphrase.into(),
+            work_factor: None,
+        }
     }
 
     /// How much work guessing costs, as a power of two; by default about a second's worth here.
@@ -72,7 +75,9 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self> {
         text.parse().map(PublicKey).map_err(|why: &str| {
-            Error::Unsupported(format!("{text:?} is no public key of the form age1…: {why}"))
+            Error::Unsupported(format!(
+                "{text:?} is no public key of the form age1…: {why}"
+            ))
         })
     }
 }
@@ -127,7 +132,9 @@ impl FromStr for SecretKey {
 
     fn from_str(text: &str) -> Result<Self> {
         text.trim().parse().map(SecretKey).map_err(|why: &str| {
-            Error::Unsupported(format!("this is no secret key of the form AGE-SECRET-KEY-1…: {why}"))
+            Error::Unsupported(format!(
+                "this is no secret key of the form AGE-SECRET-KEY-1…: {why}"
+            ))
         })
     }
 }

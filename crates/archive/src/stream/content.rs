@@ -160,7 +160,11 @@ fn unzstd<R: Read>(
         Ok(error) => error,
         Err(e) => Refusal::DamagedData(e.to_string()).at(at),
     };
-    let mut bounded = Bounded { feed, left: stored, keep };
+    let mut bounded = Bounded {
+        feed,
+        left: stored,
+        keep,
+    };
     let mut decoder = zstd::stream::read::Decoder::new(&mut bounded).map_err(damaged)?;
     let mut out = vec![0; 128 << 10];
     loop {

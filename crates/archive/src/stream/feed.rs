@@ -10,6 +10,8 @@ pub(super) struct Feed<R> {
     end: usize,
     /// Bytes consumed.
     pub(super) at: u64,
+    /// Of the bytes consumed.
+    pub(super) crc: crc32fast::Hasher,
 }
 
 /// The longest look ahead: a header with the longest name and extra field.
@@ -17,7 +19,14 @@ const BUFFER: usize = 256 << 10;
 
 impl<R: Read> Feed<R> {
     pub(super) fn new(source: R) -> Self {
-        Feed { source, buffer: vec![0; BUFFER].into(), start: 0, end: 0, at: 0 }
+        Feed {
+            source,
+            buffer: vec![0; BUFFER].into(),
+            start: 0,
+            end: 0,
+            at: 0,
+            crc: crc32fast::Hasher::new(),
+        }
     }
 
     /// The next `n` bytes; fewer only where the source ends.
@@ -54,6 +63,7 @@ impl<R: Read> Feed<R> {
     }
 
     pub(super) fn consume(&mut self, n: usize) {
+        self.crc.update(&self.buffer[self.start..self.start + n]);
         self.start += n;
         self.at += n as u64;
     }

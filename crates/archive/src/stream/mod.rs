@@ -12,7 +12,7 @@ use feed::Feed;
 use crate::manifest::{self, MANIFEST, METADATA};
 use crate::name::{self, Names};
 use crate::read::{claims_our_format, listed};
-use crate::verify::{Level, Report, content_digest};
+use crate::verify::{Level, Report, content_digest, covered};
 use crate::zip::{
     CENTRAL, Central, Directory, End, Entry, Forgivable, Forgiven, LOCAL, Local, LocalHeader,
     Method, SIGNATURE,
@@ -52,15 +52,17 @@ pub fn verify_stream(source: impl Read, options: &OpenOptions, watch: &Watch) ->
         total: 0,
         metadata: Vec::new(),
         manifest: Vec::new(),
+        covered: 0,
         watch: watch.start(None),
     };
     while passing.at_entry()? {
         passing.entry()?;
     }
     let data_end = passing.feed.at;
+    passing.covered = passing.feed.crc.clone().finalize();
     let entries = passing.directory()?;
-    passing.end(data_end, entries.len() as u64)?;
-    passing.conclude(entries, data_end)
+    let end = passing.end(data_end, entries.len() as u64)?;
+    passing.conclude(entries, end)
 }
 
 /// An entry that passed.
@@ -83,6 +85,8 @@ struct Passing<R> {
     metadata: Vec<u8>,
     /// The manifest as it is stored.
     manifest: Vec<u8>,
+    /// CRC-32 of all before the central directory.
+    covered: u32,
     watch: Watch,
 }
 
@@ -93,7 +97,11 @@ impl<R: Read> Passing<R> {
 
     fn entry(&mut self) -> Result<()> {
         let offset = self.feed.at;
-        let fixed = self.feed.need(LOCAL, "a local header")?.first_chunk().expect("asked for");
+        let fixed = self
+            .feed
+            .need(LOCAL, "a local header")?
+            .first_chunk()
+            .expect("asked for");
         let (name, extra) = LocalHeader::variable_part(fixed).expect("looked at by at_entry");
         let length = LOCAL + name + extra;
         let header: Box<[u8]> = self.feed.need(length, "a local header")?.into();
@@ -105,10 +113,16 @@ impl<R: Read> Passing<R> {
         self.names.insert(name)?;
         if self.seen.len() as u64 >= self.limits.entries {
             let (what, limit) = ("the number of entries", self.limits.entries);
-            return Err(fail(Refusal::Limit { what, found: limit + 1, limit }));
+            return Err(fail(Refusal::Limit {
+                what,
+                found: limit + 1,
+                limit,
+            }));
         }
         let shape = parsed.shape(self.lenient).map_err(fail)?;
-        let content = self.content(name, shape.method, shape.stored).map_err(|e| e.about(name))?;
+        let content = self
+            .content(name, shape.method, shape.stored)
+            .map_err(|e| e.about(name))?;
         self.total += content.size;
         if self.total > self.limits.total {
             let (what, found, limit) = ("the total size", self.total, self.limits.total);
@@ -116,11 +130,17 @@ impl<R: Read> Passing<R> {
         }
         if let Some(descriptor) = shape.descriptor {
             let bytes = self.feed.need(descriptor as usize, "a data descriptor")?;
-            let Content { crc, stored, size, .. } = content;
+            let Content {
+                crc, stored, size, ..
+            } = content;
             crate::zip::check_descriptor(bytes, crc, stored, size).map_err(fail)?;
             self.feed.consume(descriptor as usize);
         }
-        self.seen.push(Seen { offset, header, content });
+        self.seen.push(Seen {
+            offset,
+            header,
+            content,
+        });
         Ok(())
     }
 
@@ -174,8 +194,11 @@ impl<R: Read> Passing<R> {
                 let lenient = self.lenient.then_some(&mut self.forgiven);
                 Entry::from_central(&Central::decode(record), &self.limits, lenient)
             };
-            let entry = entry
-                .map_err(|(entry, reason)| Error::Refused { entry, offset: Some(at), reason })?;
+            let entry = entry.map_err(|(entry, reason)| Error::Refused {
+                entry,
+                offset: Some(at),
+                reason,
+            })?;
             self.feed.consume(length);
             entries.push(entry);
             if entries.len() > self.seen.len() {
@@ -193,33 +216,41 @@ impl<R: Read> Passing<R> {
             }
             let lenient = self.lenient.then_some(&mut self.forgiven);
             Local::check(entry, &LocalHeader::decode(&seen.header), lenient).map_err(fail)?;
-            let Content { crc, stored, size, .. } = seen.content;
+            let Content {
+                crc, stored, size, ..
+            } = seen.content;
             if crc != entry.crc {
-                return Err(fail(Refusal::CrcMismatch { found: crc, recorded: entry.crc }));
+                return Err(fail(Refusal::CrcMismatch {
+                    found: crc,
+                    recorded: entry.crc,
+                }));
             }
             if (stored, size) != (entry.stored, entry.size) {
-                return Err(fail(Refusal::SizeMismatch { found: size, recorded: entry.size }));
+                return Err(fail(Refusal::SizeMismatch {
+                    found: size,
+                    recorded: entry.size,
+                }));
             }
         }
         Ok(entries)
     }
 
     /// The end records, and that nothing follows them.
-    fn end(&mut self, data_end: u64, entries: u64) -> Result<()> {
+    fn end(&mut self, data_end: u64, entries: u64) -> Result<End> {
         let at = self.feed.at;
         let tail = self.feed.peek(End::LENGTH + 1)?.to_vec();
         if tail.len() > End::LENGTH {
             return Err(Refusal::NoEndRecord.at(at));
         }
         let end = End::decode(&tail, at + tail.len() as u64)?;
-        match end == (End { entries, offset: data_end, size: at - data_end }) {
-            true => Ok(()),
+        match (end.entries, end.offset, end.size) == (entries, data_end, at - data_end) {
+            true => Ok(end),
             false => Err(Refusal::WrongCounts("they describe another one").at(at)),
         }
     }
 
-    fn conclude(mut self, entries: Vec<Entry>, data_end: u64) -> Result<Report> {
-        let listed = listed(&entries)?;
+    fn conclude(mut self, entries: Vec<Entry>, end: End) -> Result<Report> {
+        let listed = listed(&entries, &end)?;
         for entry in &entries[listed.unwrap_or(0)..] {
             entry
                 .check_ratio(&self.limits)
@@ -231,13 +262,22 @@ impl<R: Read> Passing<R> {
                 return Err(Refusal::ManifestMismatch(why).of(MANIFEST));
             }
             None => None,
-            Some(listed) => Some(self.manifest(&entries, listed)?),
+            Some(listed) => {
+                covered(entries[listed].coverage, self.covered)?;
+                Some(self.manifest(&entries, listed)?)
+            }
         };
         if self.lenient && self.names.implied() > 0 {
-            self.forgiven.insert(Forgivable::MissingDirectory, self.names.implied());
+            self.forgiven
+                .insert(Forgivable::MissingDirectory, self.names.implied());
         }
         let forgiven = std::mem::take(&mut self.forgiven);
-        let directory = Directory { entries, locals: Vec::new(), data_end, forgiven };
+        let directory = Directory {
+            entries,
+            locals: Vec::new(),
+            end,
+            forgiven,
+        };
         // A view of what passed; nothing is read from it any more.
         let source = Arc::new(Vec::new());
         let archive = Archive::passed(source, directory, manifest, self.limits.clone());

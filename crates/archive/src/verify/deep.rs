@@ -17,7 +17,9 @@ pub(super) fn check(archive: &Archive) -> Result<BTreeMap<&'static str, u64>> {
         if view.kind() == Kind::Directory || view.is_sealed() && !archive.is_unlocked() {
             continue;
         }
-        let Some(shape) = Shape::of(view.path()) else { continue };
+        let Some(shape) = Shape::of(view.path()) else {
+            continue;
+        };
         if shape != Shape::Dump && view.size() > DOCUMENT {
             continue;
         }
@@ -59,7 +61,10 @@ impl Shape {
         match self {
             Shape::Dump => check_dump(archive, index).and_then(|whole| match whole {
                 true => Ok(()),
-                false => Err(bad("the dump", "its end is missing: it was cut short".to_owned())),
+                false => Err(bad(
+                    "the dump",
+                    "its end is missing: it was cut short".to_owned(),
+                )),
             }),
             Shape::Json => {
                 let bytes = archive.read_index(index, DOCUMENT)?;
@@ -70,7 +75,9 @@ impl Shape {
             }
             Shape::Zip => {
                 let bytes = archive.read_index(index, DOCUMENT)?;
-                let inner = OpenOptions::new().strictness(Strictness::Lenient).open_source(bytes);
+                let inner = OpenOptions::new()
+                    .strictness(Strictness::Lenient)
+                    .open_source(bytes);
                 match inner {
                     Ok(_) => Ok(()),
                     Err(e) => Err(bad("the archive inside", e.to_string())),
@@ -100,7 +107,9 @@ fn check_dump(archive: &Archive, index: usize) -> Result<bool> {
             return Ok(found);
         }
         let filled = held + n;
-        found |= buffer[..filled].windows(END.len()).any(|window| window == END);
+        found |= buffer[..filled]
+            .windows(END.len())
+            .any(|window| window == END);
         held = filled.min(END.len() - 1);
         buffer.copy_within(filled - held..filled, 0);
     }

@@ -9,7 +9,7 @@ pub use report::{Assurance, Level, Report};
 
 use crate::digest::ContentDigest;
 use crate::zip::Kind;
-use crate::{Archive, Digest, Result, Watch};
+use crate::{Archive, Digest, Refusal, Result, Watch};
 
 /// Verifies an open archive to the level asked.
 ///
@@ -40,13 +40,24 @@ pub fn verify(archive: &Archive, level: Level, watch: &Watch) -> Result<Report> 
         report.content_digest = listed_digest(archive);
         return Ok(report);
     }
-    let walk_options = Walk { deep: level == Level::Deep, ..Walk::default() };
+    let walk_options = Walk {
+        deep: level == Level::Deep,
+        ..Walk::default()
+    };
     let digests = walk(archive, walk_options, watch, None)?;
     if level == Level::Deep {
         report.findings = deep::check(archive)?;
     }
     report.content_digest = content_digest(archive, |index| digests[index]);
     Ok(report)
+}
+
+/// Holds the CRC-32 of all before the central directory against the one the manifest carries.
+pub(crate) fn covered(recorded: Option<u32>, found: u32) -> Result<()> {
+    match recorded {
+        Some(recorded) if recorded != found => Err(Refusal::Coverage { found, recorded }.bare()),
+        _ => Ok(()),
+    }
 }
 
 /// The content digest the manifest's hashes amount to; they are not proven by that.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::chunk::CHUNK;
-use crate::deflate::STREAM_END;
+use crate::deflate::{STREAM_END, stored};
 use crate::pool::{Pool, default_workers};
 use crate::read::{EntryReader, Place, Unpacked, Unpacker};
-use crate::seal::{EntryKey, LAST_FRAME};
+use crate::seal::{EntryKey, Frames};
 use crate::zip::{Kind, Method};
 use crate::{Archive, Digest, Error, Refusal, Result, Watch};
 
@@ -22,19 +22,23 @@ pub(crate) trait Take: Send + Sync {
 }
 
 /// What to walk.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Walk {
+#[derive(Clone, Copy)]
+pub(crate) struct Walk<'a> {
     /// Check each chunk's own hash too.
     pub(crate) deep: bool,
-    /// Leave out the archive's own entries, and open sealed ones instead of checking their
-    /// ciphertext.
-    pub(crate) payload_only: bool,
+    /// Leave out all other entries, and open sealed ones without checking their ciphertext
+    /// first: that they open proves it.
+    pub(crate) only: Option<&'a dyn Fn(usize) -> bool>,
     pub(crate) workers: usize,
 }
 
-impl Default for Walk {
+impl Default for Walk<'_> {
     fn default() -> Self {
-        Walk { deep: false, payload_only: false, workers: default_workers() }
+        Walk {
+            deep: false,
+            only: None,
+            workers: default_workers(),
+        }
     }
 }
 
@@ -45,6 +49,8 @@ enum Job {
     Stream(usize),
     /// The ciphertext of a sealed entry.
     Raw(usize),
+    /// Bytes as they are, for the CRC-32 of the archive.
+    Span { offset: u64, length: u64 },
     Chunk {
         index: usize,
         number: usize,
@@ -56,6 +62,7 @@ enum Job {
 enum Done {
     Digests(Vec<(usize, Digest)>),
     Chunk(Unpacked),
+    Span(crc32fast::Hasher),
 }
 
 /// What is awaited, in order.
@@ -63,6 +70,7 @@ enum Pending {
     Smalls(u64),
     Raw,
     Chunk,
+    Span,
     /// All chunks of this entry are through.
     End(usize),
 }
@@ -73,7 +81,7 @@ const IN_MEMORY: u64 = 4 * CHUNK as u64;
 /// Proves every content. Gives the SHA-256 of each file's plaintext, where it was seen.
 pub(crate) fn walk(
     archive: &Archive,
-    options: Walk,
+    options: Walk<'_>,
     watch: &Watch,
     take: Option<Arc<dyn Take>>,
 ) -> Result<Vec<Option<Digest>>> {
@@ -99,14 +107,16 @@ pub(crate) fn walk(
         watch: watch.start(Some(total)),
         batch: Vec::new(),
         batched: 0,
+        covers: options.only.is_none() && archive.root().is_some(),
+        covered: crc32fast::Hasher::new(),
+        covered_to: 0,
     };
     for index in 0..archive.entries().len() {
         let view = archive.view(index);
-        if view.kind() == Kind::Directory && view.entry.stored == 0
-        {
+        if view.kind() == Kind::Directory && view.entry.stored == 0 {
             continue;
         }
-        if options.payload_only && view.is_own() {
+        if options.only.is_some_and(|only| !only(index)) {
             walker.flush()?;
             continue;
         }
@@ -125,15 +135,25 @@ pub(crate) fn walk(
         walker.large(index)?;
     }
     walker.flush()?;
+    walker.cover(archive.0.directory.end.offset)?;
     while !walker.pending.is_empty() {
         walker.settle()?;
+    }
+    if walker.covers {
+        let manifest = archive
+            .0
+            .directory
+            .entries
+            .iter()
+            .find_map(|entry| entry.coverage);
+        super::covered(manifest, walker.covered.finalize())?;
     }
     Ok(walker.digests)
 }
 
 struct Walker<'a> {
     archive: &'a Archive,
-    options: Walk,
+    options: Walk<'a>,
     pool: Pool<Job, Result<Done>>,
     pending: std::collections::VecDeque<Pending>,
     digests: Vec<Option<Digest>>,
@@ -143,10 +163,29 @@ struct Walker<'a> {
     watch: Watch,
     batch: Vec<usize>,
     batched: u64,
+    /// Whether the archive as a whole is to be proven, and how far it was.
+    covers: bool,
+    covered: crc32fast::Hasher,
+    covered_to: u64,
 }
 
 impl Walker<'_> {
+    /// Reads the archive as bytes up to here: close behind the walk, while they are in memory.
+    fn cover(&mut self, to: u64) -> Result<()> {
+        while self.covers && self.covered_to < to {
+            let offset = self.covered_to;
+            let length = (to - offset).min(CHUNK as u64);
+            self.covered_to += length;
+            self.push(Job::Span { offset, length }, Pending::Span)?;
+        }
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<()> {
+        if let Some(first) = self.batch.first() {
+            let at = self.archive.0.directory.entries[*first].offset;
+            self.cover(at)?;
+        }
         let bytes = std::mem::take(&mut self.batched);
         match std::mem::take(&mut self.batch) {
             batch if batch.is_empty() => Ok(()),
@@ -157,7 +196,7 @@ impl Walker<'_> {
     fn large(&mut self, index: usize) -> Result<()> {
         let view = self.archive.view(index);
         let sealed = view.is_sealed();
-        if sealed && !self.options.payload_only {
+        if sealed && self.options.only.is_none() {
             self.push(Job::Raw(index), Pending::Raw)?;
         }
         if sealed && !self.archive.is_unlocked() {
@@ -169,7 +208,17 @@ impl Walker<'_> {
         }
         let key = self.archive.entry_key(index)?.map(Arc::new);
         for (number, place) in places.into_iter().enumerate() {
-            self.push(Job::Chunk { index, number, place, key: key.clone() }, Pending::Chunk)?;
+            let end = place.offset + place.stored;
+            self.push(
+                Job::Chunk {
+                    index,
+                    number,
+                    place,
+                    key: key.clone(),
+                },
+                Pending::Chunk,
+            )?;
+            self.cover(end)?;
         }
         self.pending.push_back(Pending::End(index));
         Ok(())
@@ -185,7 +234,9 @@ impl Walker<'_> {
     }
 
     fn settle(&mut self) -> Result<()> {
-        let Some(pending) = self.pending.pop_front() else { return Ok(()) };
+        let Some(pending) = self.pending.pop_front() else {
+            return Ok(());
+        };
         if let Pending::End(index) = pending {
             return self.end(index);
         }
@@ -198,6 +249,10 @@ impl Walker<'_> {
                 self.watch.add(bytes)
             }
             (_, Done::Digests(_)) => Ok(()),
+            (_, Done::Span(crc)) => {
+                self.covered.combine(&crc);
+                Ok(())
+            }
             (_, Done::Chunk(unpacked)) => {
                 let bytes = unpacked.as_slice();
                 self.hasher.update(bytes);
@@ -222,7 +277,10 @@ impl Walker<'_> {
             false => {
                 if crc != view.entry.crc {
                     let recorded = view.entry.crc;
-                    return Err(fail(Refusal::CrcMismatch { found: crc, recorded }));
+                    return Err(fail(Refusal::CrcMismatch {
+                        found: crc,
+                        recorded,
+                    }));
                 }
                 if digest != record.sha256 {
                     return Err(fail(Refusal::HashMismatch));
@@ -245,8 +303,9 @@ impl Walker<'_> {
         let at = self.archive.data_offset(index)? + entry.stored - length;
         match unpacker.stored(self.archive, at, length)? == STREAM_END {
             true => Ok(()),
-            false => Err(Refusal::DamagedData("its end is damaged".to_owned())
-                .of_at(&*entry.name, at)),
+            false => {
+                Err(Refusal::DamagedData("its end is damaged".to_owned()).of_at(&*entry.name, at))
+            }
         }
     }
 
@@ -254,11 +313,16 @@ impl Walker<'_> {
         let view = self.archive.view(index);
         let key = self.archive.entry_key(index)?.expect("sealed");
         let mut unpacker = Unpacker::new();
-        let at = self.archive.data_offset(index)? + view.stored() - LAST_FRAME as u64;
-        let frame = unpacker.stored(self.archive, at, LAST_FRAME as u64)?;
+        let length = view.method().end_of_chunks(true);
+        let at = self.archive.data_offset(index)? + view.stored() - length;
+        let fail = |reason: Refusal| reason.of_at(view.name(), at);
+        let mut frame = unpacker.stored(self.archive, at, length)?.to_vec();
+        if view.method() == Method::Deflate {
+            let blocks = frame.strip_suffix(&STREAM_END).and_then(stored::contents);
+            frame = blocks.ok_or_else(|| fail(Refusal::Seal))?;
+        }
         let chunks = view.record.expect("sealed").chunks.len() as u64;
-        crate::seal::Frames::check_last(&key, chunks, frame, digest, view.size())
-            .map_err(|reason| reason.of_at(view.name(), at))
+        Frames::check_last(&key, chunks, &frame, digest, view.size()).map_err(fail)
     }
 }
 
@@ -282,7 +346,17 @@ impl Worker {
             Job::Smalls(indexes) => self.smalls(&indexes),
             Job::Stream(index) => self.stream(index),
             Job::Raw(index) => self.raw(index),
-            Job::Chunk { index, number, place, key } => self.chunk(index, number, place, key),
+            Job::Span { offset, length } => {
+                let mut crc = crc32fast::Hasher::new();
+                crc.update(self.unpacker.stored(&self.archive, offset, length)?);
+                Ok(Done::Span(crc))
+            }
+            Job::Chunk {
+                index,
+                number,
+                place,
+                key,
+            } => self.chunk(index, number, place, key),
         }
     }
 
@@ -301,12 +375,16 @@ impl Worker {
                 .map_err(fail)?;
             let found = crc32fast::hash(bytes);
             if found != entry.crc {
-                return Err(fail(Refusal::CrcMismatch { found, recorded: entry.crc }));
+                return Err(fail(Refusal::CrcMismatch {
+                    found,
+                    recorded: entry.crc,
+                }));
             }
             let digest = Digest::of(bytes);
-            if view.record.is_some_and(|record| {
-                entry.kind() == Kind::File && record.sha256 != digest
-            }) {
+            if view
+                .record
+                .is_some_and(|record| entry.kind() == Kind::File && record.sha256 != digest)
+            {
                 return Err(fail(Refusal::HashMismatch));
             }
             if let Some(take) = &self.take {
@@ -325,7 +403,9 @@ impl Worker {
         // What lies between are entries that are walked apart, or directories.
         self.span.resize((end - start) as usize, 0);
         let source = &*self.archive.0.source;
-        source.read_exact_at(&mut self.span, start).map_err(Error::io("reading the archive"))?;
+        source
+            .read_exact_at(&mut self.span, start)
+            .map_err(Error::io("reading the archive"))?;
         Ok(start)
     }
 
@@ -337,7 +417,10 @@ impl Worker {
         let mut offset = 0;
         loop {
             let mut bytes = Vec::with_capacity(CHUNK);
-            (&mut reader).take(CHUNK as u64).read_to_end(&mut bytes).map_err(fail())?;
+            (&mut reader)
+                .take(CHUNK as u64)
+                .read_to_end(&mut bytes)
+                .map_err(fail())?;
             if bytes.is_empty() {
                 break;
             }
@@ -356,26 +439,12 @@ impl Worker {
         Ok(Done::Digests(vec![(index, Digest::finish(hasher))]))
     }
 
+    /// Proves the ciphertext of a sealed entry, without opening it.
     fn raw(&mut self, index: usize) -> Result<Done> {
-        let view = self.archive.view(index);
-        let fail = |reason: Refusal| reason.of_at(view.name(), view.entry.offset);
-        let (mut at, mut left) = (self.archive.data_offset(index)?, view.stored());
-        let (mut crc, mut hasher) = (crc32fast::Hasher::new(), Sha256::new());
-        while left > 0 {
-            let n = left.min(CHUNK as u64);
-            let bytes = self.unpacker.stored(&self.archive, at, n)?;
-            crc.update(bytes);
-            hasher.update(bytes);
-            at += n;
-            left -= n;
-        }
-        let found = crc.finalize();
-        if found != view.entry.crc {
-            return Err(fail(Refusal::CrcMismatch { found, recorded: view.entry.crc }));
-        }
-        if view.record.is_some_and(|record| record.sha256 != Digest::finish(hasher)) {
-            return Err(fail(Refusal::HashMismatch));
-        }
+        let mut reader = EntryReader::raw(&self.archive, index)?;
+        let name = self.archive.view(index).name();
+        std::io::copy(&mut reader, &mut std::io::sink())
+            .map_err(Error::io(format!("reading {name}")))?;
         Ok(Done::Digests(Vec::new()))
     }
 
@@ -388,7 +457,9 @@ impl Worker {
     ) -> Result<Done> {
         let view = self.archive.view(index);
         let seal = key.as_deref().map(|key| (key, number as u64));
-        let unpacked = self.unpacker.chunk(&self.archive, view.method(), place, seal)?;
+        let unpacked = self
+            .unpacker
+            .chunk(&self.archive, view.method(), place, seal)?;
         let record = view.record.expect("only recorded entries have chunks");
         if self.deep && seal.is_none() && Digest::of(unpacked.as_slice()) != record.chunks[number].1
         {

@@ -1,6 +1,6 @@
 use super::jobs::{Head, Small, SmallContent};
-use crate::zip::Method;
 use crate::Digest;
+use crate::zip::Method;
 
 /// What waits to be written, in archive order.
 #[derive(Debug)]

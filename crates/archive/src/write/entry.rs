@@ -35,7 +35,14 @@ impl<'a, 'w> EntryWriter<'a, 'w> {
     pub(super) fn new(writer: &'a mut Writer<'w>, head: Head, promised: Option<u64>) -> Self {
         writer.spoilt = true;
         let (head, buffer) = (Some(head), Vec::new());
-        EntryWriter { writer, head, promised, size: 0, buffer, large: None }
+        EntryWriter {
+            writer,
+            head,
+            promised,
+            size: 0,
+            buffer,
+            large: None,
+        }
     }
 
     /// Adds `length` zero bytes. Whole chunks of them cost next to nothing here and on restore.
@@ -74,13 +81,17 @@ impl<'a, 'w> EntryWriter<'a, 'w> {
         let buffer = std::mem::take(&mut self.buffer);
         if self.large.is_none() {
             let head = self.head.take().expect("taken only here and when large");
-            self.writer.small(Small { head, content: SmallContent::Bytes(buffer) })?;
+            self.writer.small(Small {
+                head,
+                content: SmallContent::Bytes(buffer),
+            })?;
         } else {
             if !buffer.is_empty() {
                 self.send(Piece::Bytes(buffer))?;
             }
             let large = self.large.take().expect("checked above");
-            self.writer.push(Pending::End(Digest::finish(large.sha256)))?;
+            self.writer
+                .push(Pending::End(Digest::finish(large.sha256)))?;
         }
         self.writer.spoilt = false;
         Ok(())
@@ -128,12 +139,21 @@ impl<'a, 'w> EntryWriter<'a, 'w> {
         }
         let head = self.head.take().expect("taken only here and at the end");
         let sealing = head.seal.clone();
-        let method = match (&sealing, self.writer.can_patch() && looks_packed(first)) {
-            (None, false) => self.writer.method(),
-            _ => Method::Store,
+        let method = match (&sealing, self.writer.can_patch()) {
+            (Some(_), true) => Method::Store,
+            (None, true) if looks_packed(first) => Method::Store,
+            (None, true) => self.writer.method(),
+            // Without sizes before the data, only DEFLATE shows where it ends.
+            (_, false) => Method::Deflate,
         };
-        self.writer.push(Pending::Begin(head, method, self.promised))?;
-        self.large = Some(Large { method, sealing, chunks: 0, sha256: Sha256::new() });
+        self.writer
+            .push(Pending::Begin(head, method, self.promised))?;
+        self.large = Some(Large {
+            method,
+            sealing,
+            chunks: 0,
+            sha256: Sha256::new(),
+        });
         Ok(())
     }
 
@@ -145,10 +165,17 @@ impl<'a, 'w> EntryWriter<'a, 'w> {
         };
         large.sha256.update(bytes);
         self.writer.watch().add(bytes.len() as u64)?;
-        let seal = large.sealing.as_ref().map(|sealing| (sealing.key.clone(), large.chunks));
+        let seal = large
+            .sealing
+            .as_ref()
+            .map(|sealing| (sealing.key.clone(), large.chunks));
         large.chunks += 1;
         let method = large.method;
-        self.writer.job(Job::Chunk { piece, method, seal })
+        self.writer.job(Job::Chunk {
+            piece,
+            method,
+            seal,
+        })
     }
 }
 
@@ -165,6 +192,8 @@ impl Write for EntryWriter<'_, '_> {
 
 impl fmt::Debug for EntryWriter<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EntryWriter").field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("EntryWriter")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }

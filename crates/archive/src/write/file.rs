@@ -65,20 +65,28 @@ pub fn create(
     let archive = writer.finish()?;
     part.as_file().sync_all().map_err(fail("flushing"))?;
     let report = read_back(&part, &archive, options)?;
-    part.persist_noclobber(path).map_err(|e| match e.error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
-        _ => fail("naming")(e.error),
-    })?;
+    part.persist_noclobber(path)
+        .map_err(|e| match e.error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+            _ => fail("naming")(e.error),
+        })?;
     let folder_file = File::open(folder).map_err(fail("opening the folder of"))?;
-    folder_file.sync_all().map_err(fail("flushing the folder of"))?;
+    folder_file
+        .sync_all()
+        .map_err(fail("flushing the folder of"))?;
     Ok(Created { archive, report })
 }
 
 fn read_back(part: &NamedTempFile, archive: &Finished, options: &WriteOptions) -> Result<Report> {
-    let opened = OpenOptions::new().limits(options.limits.clone()).open(part.path())?;
+    let opened = OpenOptions::new()
+        .limits(options.limits.clone())
+        .open(part.path())?;
     if opened.root() != Some(archive.root) {
         let path: PathBuf = part.path().to_owned();
-        return Err(Error::Unsupported(format!("{}: changed while written", path.display())));
+        return Err(Error::Unsupported(format!(
+            "{}: changed while written",
+            path.display()
+        )));
     }
     verify(&opened, options.read_back, &options.watch)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Packing;
 use crate::chunk::{CHUNK, is_zero, looks_packed};
-use crate::deflate::{Packer, zero_chunk};
+use crate::deflate::{Packer, stored, zero_chunk};
 use crate::seal::{EntryKey, Frames};
 use crate::zip::{Dos, Method};
 use crate::{Class, Digest, Error, Result};
@@ -48,7 +48,11 @@ pub(super) enum SmallContent {
 
 #[derive(Debug)]
 pub(super) enum Job {
-    Chunk { piece: Piece, method: Method, seal: Option<(Arc<EntryKey>, u64)> },
+    Chunk {
+        piece: Piece,
+        method: Method,
+        seal: Option<(Arc<EntryKey>, u64)>,
+    },
     Smalls(Vec<Small>),
 }
 
@@ -84,6 +88,8 @@ pub(super) struct PackedChunk {
     pub(super) bytes: Vec<u8>,
     /// Bytes that went in.
     pub(super) plain: u64,
+    /// The frame, where it is sealed and `bytes` are not the frame itself.
+    pub(super) frame: Option<Vec<u8>>,
     /// Of the plaintext; of the frame where it is sealed.
     pub(super) crc: u32,
     pub(super) sha256: Digest,
@@ -104,12 +110,20 @@ impl Worker {
             #[cfg(feature = "zstd")]
             Packing::Zstd(_) => super::Level::default().get(),
         };
-        Worker { packer: Packer::new(level), packing, zeros: None }
+        Worker {
+            packer: Packer::new(level),
+            packing,
+            zeros: None,
+        }
     }
 
     pub(super) fn run(&mut self, job: Job) -> Done {
         match job {
-            Job::Chunk { piece, method, seal } => Done::Chunk(self.chunk(piece, method, seal)),
+            Job::Chunk {
+                piece,
+                method,
+                seal,
+            } => Done::Chunk(self.chunk(piece, method, seal)),
             Job::Smalls(smalls) => {
                 Done::Smalls(smalls.into_iter().map(|small| self.small(small)).collect())
             }
@@ -149,7 +163,15 @@ impl Worker {
             true => (Method::Store, content),
             false => self.pack(content),
         };
-        Ok(PackedSmall { head, method, bytes, size: plain, crc, sha256, plain })
+        Ok(PackedSmall {
+            head,
+            method,
+            bytes,
+            size: plain,
+            crc,
+            sha256,
+            plain,
+        })
     }
 
     /// The smaller of packed and as it is.
@@ -166,7 +188,11 @@ impl Worker {
                 Method::Zstd
             }
         };
-        if packed.len() < content.len() { (method, packed) } else { (Method::Store, content) }
+        if packed.len() < content.len() {
+            (method, packed)
+        } else {
+            (Method::Store, content)
+        }
     }
 
     fn chunk(
@@ -193,9 +219,26 @@ impl Worker {
             self.packer.chunk(content, &mut packed);
         }
         if let Some((key, number)) = seal {
-            let bytes = Frames::chunk(&key, number, &packed);
-            let (crc, sha256) = (crc32fast::hash(&bytes), Digest::of(&bytes));
-            return PackedChunk { bytes, plain, crc, sha256 };
+            let frame = Frames::chunk(&key, number, &packed);
+            let (crc, sha256) = (crc32fast::hash(&frame), Digest::of(&frame));
+            if method == Method::Store {
+                return PackedChunk {
+                    bytes: frame,
+                    plain,
+                    frame: None,
+                    crc,
+                    sha256,
+                };
+            }
+            let mut bytes = Vec::with_capacity(stored::size(frame.len()));
+            stored::blocks(&frame, &mut bytes);
+            return PackedChunk {
+                bytes,
+                plain,
+                frame: Some(frame),
+                crc,
+                sha256,
+            };
         }
         let (crc, sha256) = match zeros {
             true => *self.zeros.get_or_insert_with(|| {
@@ -209,7 +252,9 @@ impl Worker {
             (Method::Store, Piece::Zeros) => vec![0; CHUNK],
             #[cfg(feature = "zstd")]
             (Method::Zstd, piece) => {
-                let Packing::Zstd(level) = self.packing else { unreachable!("asked for zstd") };
+                let Packing::Zstd(level) = self.packing else {
+                    unreachable!("asked for zstd")
+                };
                 let content = match &piece {
                     Piece::Bytes(bytes) => &bytes[..],
                     Piece::Zeros => &crate::chunk::ZEROS,
@@ -218,7 +263,13 @@ impl Worker {
             }
             _ => packed,
         };
-        PackedChunk { bytes, plain, crc, sha256 }
+        PackedChunk {
+            bytes,
+            plain,
+            frame: None,
+            crc,
+            sha256,
+        }
     }
 }
 
@@ -226,7 +277,9 @@ fn read(path: &PathBuf, size: u64) -> Result<Vec<u8>> {
     let fail = || Error::io(format!("reading {}", path.display()));
     let file = super::tree::open_no_follow(path).map_err(fail())?;
     let mut bytes = Vec::with_capacity(size as usize + 1);
-    File::take(file, size + 1).read_to_end(&mut bytes).map_err(fail())?;
+    File::take(file, size + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fail())?;
     if bytes.len() as u64 != size {
         return Err(changed(path));
     }

@@ -39,7 +39,11 @@ impl Metadata {
             Metadata::Verbatim(bytes) => {
                 let object: Result<Map<String, Value>, _> = serde_json::from_slice(bytes);
                 object.map_err(|e| {
-                    Refusal::BadDocument { what: "metadata.json", why: e.to_string() }.bare()
+                    Refusal::BadDocument {
+                        what: "metadata.json",
+                        why: e.to_string(),
+                    }
+                    .bare()
                 })?;
                 Ok(bytes.clone())
             }

@@ -6,11 +6,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::jobs::{Head, PackedChunk, PackedSmall};
 use super::sink::Sink;
-use crate::deflate::STREAM_END;
-use crate::manifest::{Chunk, Manifest, NewLine, Seal};
+use crate::deflate::{STREAM_END, stored};
+use crate::manifest::{Chunk, MANIFEST, Manifest, NewLine, Seal};
 use crate::seal::{Frames, SUFFIX};
 use crate::zip::{Central, End, FLAG_DESCRIPTOR, FLAG_UTF8, Kind, LocalHeader, Method};
-use crate::zip::{attributes, encode_descriptor, encode_zip64};
+use crate::zip::{attributes, encode_coverage, encode_descriptor, encode_zip64};
 use crate::{Digest, Error, Result};
 
 const MAX32: u64 = u32::MAX as u64;
@@ -23,6 +23,8 @@ pub(super) struct Output<'w> {
     pub(super) manifest: Option<Manifest>,
     open: Option<Large>,
     scratch: Vec<u8>,
+    /// Of all bytes so far, but those that still change.
+    crc: crc32fast::Hasher,
 }
 
 /// A large entry on its way.
@@ -32,12 +34,17 @@ struct Large {
     offset: u64,
     wide: bool,
     descriptor: bool,
-    size: u64,
+    /// Bytes of plaintext so far.
+    plain: u64,
+    /// Bytes so far of what the ZIP entry unpacks to: frames, where it is sealed.
+    content: u64,
     stored: u64,
     chunks: Vec<Chunk>,
     crc: crc32fast::Hasher,
     /// Of the frames, where it is sealed.
     sealed: Option<Sha256>,
+    /// Of all before its header, where that will be written again.
+    before: Option<crc32fast::Hasher>,
 }
 
 /// What a finished entry's records say.
@@ -63,6 +70,7 @@ impl<'w> Output<'w> {
             manifest: Some(manifest),
             open: None,
             scratch: Vec::new(),
+            crc: crc32fast::Hasher::new(),
         }
     }
 
@@ -71,7 +79,7 @@ impl<'w> Output<'w> {
     }
 
     pub(super) fn directory(&mut self, head: &Head) -> Result<()> {
-        self.header(head, &head.name, Method::Store, 0, (0, 0, 0), None)?;
+        self.header(head, &head.name, Method::Store, 0, (0, 0, 0), false)?;
         self.record(&Written {
             head,
             name: &head.name,
@@ -92,8 +100,8 @@ impl<'w> Output<'w> {
         let name = stored_name(head);
         let (stored, size) = (small.bytes.len() as u64, small.size);
         let offset = self.at;
-        let numbers = (small.crc, stored as u32, size as u32);
-        self.header(head, &name, small.method, 0, numbers, None)?;
+        let numbers = (small.crc, stored, size);
+        self.header(head, &name, small.method, 0, numbers, false)?;
         self.put(&small.bytes)?;
         self.record(&Written {
             head,
@@ -118,10 +126,13 @@ impl<'w> Output<'w> {
         let wide = size.is_none_or(|size| size >= MAX32 - (MAX32 >> 6));
         let offset = self.at;
         let flag = if descriptor { FLAG_DESCRIPTOR } else { 0 };
-        let zip64 = wide.then(|| encode_zip64(&[0, 0]));
-        let narrow = if wide { u32::MAX } else { 0 };
+        let before = (!descriptor).then(|| self.crc.clone());
         let name = stored_name(&head);
-        self.header(&head, &name, method, flag, (0, narrow, narrow), zip64.as_deref())?;
+        self.header(&head, &name, method, flag, (0, 0, 0), wide)?;
+        if before.is_some() {
+            self.crc = crc32fast::Hasher::new();
+        }
+        drop(name);
         self.open = Some(Large {
             sealed: head.seal.is_some().then(Sha256::new),
             head,
@@ -129,10 +140,12 @@ impl<'w> Output<'w> {
             offset,
             wide,
             descriptor,
-            size: 0,
+            plain: 0,
+            content: 0,
             stored: 0,
             chunks: Vec::new(),
             crc: crc32fast::Hasher::new(),
+            before,
         });
         Ok(())
     }
@@ -143,89 +156,113 @@ impl<'w> Output<'w> {
         let stored = chunk.bytes.len() as u64;
         let covered = match &mut large.sealed {
             Some(hasher) => {
-                hasher.update(&chunk.bytes);
-                stored
+                let frame = chunk.frame.as_ref().unwrap_or(&chunk.bytes);
+                hasher.update(frame);
+                frame.len() as u64
             }
             None => chunk.plain,
         };
-        large.crc.combine(&crc32fast::Hasher::new_with_initial_len(chunk.crc, covered));
+        large.content += covered;
+        large
+            .crc
+            .combine(&crc32fast::Hasher::new_with_initial_len(chunk.crc, covered));
         large.chunks.push(Chunk(stored as u32, chunk.sha256));
         large.stored += stored;
-        large.size += chunk.plain;
+        large.plain += chunk.plain;
         Ok(())
     }
 
     /// Ends the large entry; `sha256` is its plaintext's.
     pub(super) fn end(&mut self, sha256: Digest) -> Result<()> {
         let mut large = self.open.take().expect("begun");
-        let plain = large.size;
+        let plain = large.plain;
         let mut listed = sha256;
         if let Some(mut hasher) = large.sealed.take() {
             let sealing = large.head.seal.as_ref().expect("sealed");
             let chunks = large.chunks.len() as u64;
             let last = Frames::last(&sealing.key, chunks, sha256, plain);
-            self.put(&last)?;
+            let mut bytes = Vec::new();
+            match large.method {
+                Method::Store => bytes.extend(&last),
+                _ => stored::blocks(&last, &mut bytes),
+            }
+            self.put(&bytes)?;
             hasher.update(&last);
             large.crc.update(&last);
-            large.stored += last.len() as u64;
-            large.size = large.stored;
+            large.stored += bytes.len() as u64;
+            large.content += last.len() as u64;
             listed = Digest::finish(hasher);
-        } else if large.method == Method::Deflate {
+        }
+        if large.method == Method::Deflate {
             self.put(&STREAM_END)?;
             large.stored += STREAM_END.len() as u64;
         }
         let crc = large.crc.clone().finalize();
+        let before = large.before.take();
         let name = stored_name(&large.head);
-        if !large.wide && (large.size >= MAX32 || large.stored >= MAX32) {
+        if !large.wide && (large.content >= MAX32 || large.stored >= MAX32) {
             let why = format!("{name}: larger than was promised; say its size or none");
             return Err(Error::Unsupported(why));
         }
-        self.settle_sizes(&large, crc)?;
+        self.settle_sizes(&large, before, crc)?;
         let written = Written {
             head: &large.head,
             name: &name,
             method: large.method,
             flags: flags(&name) | if large.descriptor { FLAG_DESCRIPTOR } else { 0 },
             offset: large.offset,
-            size: large.size,
+            size: large.content,
             stored: large.stored,
             crc,
             local_wide: large.wide,
         };
         self.record(&written);
         let seal = seal_of(&large.head, plain);
-        let (size, stored) = (large.size, large.stored);
-        self.list(&large.head, &name, size, stored, Some(listed), seal, &large.chunks);
+        let (size, stored) = (large.content, large.stored);
+        self.list(
+            &large.head,
+            &name,
+            size,
+            stored,
+            Some(listed),
+            seal,
+            &large.chunks,
+        );
         Ok(())
     }
 
     /// Says the sizes of a large entry: after it, or in its header where that can be reached.
-    fn settle_sizes(&mut self, large: &Large, crc: u32) -> Result<()> {
-        if large.descriptor {
+    fn settle_sizes(
+        &mut self,
+        large: &Large,
+        before: Option<crc32fast::Hasher>,
+        crc: u32,
+    ) -> Result<()> {
+        let Some(mut before) = before else {
             let mut bytes = Vec::new();
-            encode_descriptor(&mut bytes, large.wide, crc, large.stored, large.size);
+            encode_descriptor(&mut bytes, large.wide, crc, large.stored, large.content);
             return self.put(&bytes);
-        }
-        // CRC and sizes begin 14 bytes into the header; the ZIP64 field ends it.
-        let mut fields = crc.to_le_bytes().to_vec();
-        if !large.wide {
-            fields.extend((large.stored as u32).to_le_bytes());
-            fields.extend((large.size as u32).to_le_bytes());
-        }
-        self.sink.patch(&fields, large.offset + 14).map_err(failed)?;
-        if large.wide {
-            let zip64 = encode_zip64(&[large.size, large.stored]);
-            let name = stored_name(&large.head).len();
-            let at = large.offset + (crate::zip::LOCAL + name) as u64;
-            self.sink.patch(&zip64, at).map_err(failed)?;
-        }
+        };
+        let name = stored_name(&large.head);
+        let numbers = (crc, large.stored, large.content);
+        self.encode_header(&large.head, &name, large.method, 0, numbers, large.wide);
+        self.sink
+            .patch(&self.scratch, large.offset)
+            .map_err(failed)?;
+        before.update(&self.scratch);
+        before.combine(&self.crc);
+        self.crc = before;
         Ok(())
     }
 
     /// Writes the central directory and the end; gives the archive's size.
     pub(super) fn finish(mut self) -> Result<u64> {
-        let end =
-            End { entries: self.entries, offset: self.at, size: self.central.len() as u64 };
+        let end = End {
+            entries: self.entries,
+            offset: self.at,
+            size: self.central.len() as u64,
+            canonical: true,
+        };
         let mut bytes = std::mem::take(&mut self.central);
         end.encode(&mut bytes);
         self.put(&bytes)?;
@@ -235,37 +272,56 @@ impl<'w> Output<'w> {
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.sink.write_all(bytes).map_err(failed)?;
+        self.crc.update(bytes);
         self.at += bytes.len() as u64;
         Ok(())
     }
 
-    /// Writes a local header, which stays in `scratch`.
     fn header(
         &mut self,
         head: &Head,
         name: &str,
         method: Method,
         flag: u16,
-        (crc, stored, size): (u32, u32, u32),
-        zip64: Option<&[u8]>,
+        numbers: (u32, u64, u64),
+        wide: bool,
     ) -> Result<()> {
-        self.scratch.clear();
-        LocalHeader {
-            version: if zip64.is_some() { 45 } else { version(method) },
-            flags: flags(name) | flag,
-            method: method.id(),
-            modified: head.modified,
-            crc,
-            stored,
-            size,
-            name: name.as_bytes(),
-            extra: zip64.unwrap_or_default(),
-        }
-        .encode(&mut self.scratch);
+        self.encode_header(head, name, method, flag, numbers, wide);
         let header = std::mem::take(&mut self.scratch);
         self.put(&header)?;
         self.scratch = header;
         Ok(())
+    }
+
+    /// Makes a local header in `scratch`.
+    fn encode_header(
+        &mut self,
+        head: &Head,
+        name: &str,
+        method: Method,
+        flag: u16,
+        (crc, stored, size): (u32, u64, u64),
+        wide: bool,
+    ) {
+        self.scratch.clear();
+        let zip64 = if wide {
+            encode_zip64(&[size, stored])
+        } else {
+            Vec::new()
+        };
+        let narrow = |value: u64| if wide { u32::MAX } else { value as u32 };
+        LocalHeader {
+            version: if wide { 45 } else { version(method) },
+            flags: flags(name) | flag,
+            method: method.id(),
+            modified: head.modified,
+            crc,
+            stored: narrow(stored),
+            size: narrow(size),
+            name: name.as_bytes(),
+            extra: &zip64,
+        }
+        .encode(&mut self.scratch);
     }
 
     fn record(&mut self, written: &Written<'_>) {
@@ -273,8 +329,19 @@ impl<'w> Output<'w> {
             .into_iter()
             .filter(|value| *value >= MAX32)
             .collect();
-        let extra = if wide.is_empty() { Vec::new() } else { encode_zip64(&wide) };
-        let kind = if written.name.ends_with('/') { Kind::Directory } else { Kind::File };
+        let mut extra = if wide.is_empty() {
+            Vec::new()
+        } else {
+            encode_zip64(&wide)
+        };
+        if written.name == MANIFEST {
+            extra.extend(encode_coverage(self.crc.clone().finalize()));
+        }
+        let kind = if written.name.ends_with('/') {
+            Kind::Directory
+        } else {
+            Kind::File
+        };
         let is_wide = written.local_wide || !wide.is_empty();
         Central {
             made_by: 0,
@@ -286,6 +353,7 @@ impl<'w> Output<'w> {
             stored: written.stored.min(MAX32) as u32,
             size: written.size.min(MAX32) as u32,
             disk: 0,
+            internal: 0,
             attributes: attributes(written.head.mode, kind),
             offset: written.offset.min(MAX32) as u32,
             name: written.name.as_bytes(),
@@ -334,7 +402,10 @@ fn stored_name(head: &Head) -> std::borrow::Cow<'_, str> {
 }
 
 fn seal_of(head: &Head, plain: u64) -> Option<Seal> {
-    head.seal.as_ref().map(|sealing| Seal { salt: sealing.salt.clone(), size: plain })
+    head.seal.as_ref().map(|sealing| Seal {
+        salt: sealing.salt.clone(),
+        size: plain,
+    })
 }
 
 fn flags(name: &str) -> u16 {

@@ -22,7 +22,11 @@ pub struct TreeOptions<'a> {
 impl<'a> TreeOptions<'a> {
     /// Everything, of class internal.
     pub fn new() -> Self {
-        TreeOptions { classify: &|_| Class::Internal, component: None, skip: &|_| false }
+        TreeOptions {
+            classify: &|_| Class::Internal,
+            component: None,
+            skip: &|_| false,
+        }
     }
 
     /// Says the class of each file by its name in the archive.
@@ -55,7 +59,9 @@ impl Default for TreeOptions<'_> {
 
 impl fmt::Debug for TreeOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TreeOptions").field("component", &self.component).finish_non_exhaustive()
+        f.debug_struct("TreeOptions")
+            .field("component", &self.component)
+            .finish_non_exhaustive()
     }
 }
 
@@ -68,8 +74,9 @@ impl Writer<'_> {
     /// followed and never left out in silence. Else as [`finish`](Self::finish).
     pub fn tree(&mut self, prefix: &str, folder: &Path, options: TreeOptions<'_>) -> Result<()> {
         let fail = || Error::io(format!("reading {}", folder.display()));
-        let mut children: Vec<_> =
-            fs::read_dir(folder).and_then(Iterator::collect).map_err(fail())?;
+        let mut children: Vec<_> = fs::read_dir(folder)
+            .and_then(Iterator::collect)
+            .map_err(fail())?;
         children.sort_unstable_by_key(fs::DirEntry::file_name);
         for child in children {
             let path = child.path();

@@ -98,7 +98,10 @@ impl<'w> Writer<'w> {
         let own = options.metadata.is_own();
         let metadata = options.metadata.bytes(&writer.snapshot_id)?;
         let component = own.then(|| OWN.to_owned());
-        let about = EntryOptions { component, ..EntryOptions::new() };
+        let about = EntryOptions {
+            component,
+            ..EntryOptions::new()
+        };
         writer.stored(METADATA, metadata, &about)?;
         writer.seal_for(options)?;
         Ok(writer)
@@ -143,7 +146,10 @@ impl<'w> Writer<'w> {
         let bytes = bytes.into();
         if bytes.len() <= crate::chunk::CHUNK {
             let head = self.head(name, options)?;
-            return self.small(Small { head, content: SmallContent::Bytes(bytes) });
+            return self.small(Small {
+                head,
+                content: SmallContent::Bytes(bytes),
+            });
         }
         let mut entry = self.entry(name, &options.clone().size(bytes.len() as u64))?;
         entry.write_all(&bytes).map_err(failed(name))?;
@@ -202,7 +208,12 @@ impl<'w> Writer<'w> {
         self.check_not_spoilt()?;
         self.parents(MANIFEST)?;
         self.settle_all()?;
-        let (text, root) = self.output.manifest.take().expect("taken only here").finish();
+        let (text, root) = self
+            .output
+            .manifest
+            .take()
+            .expect("taken only here")
+            .finish();
         self.names.insert(MANIFEST)?;
         let head = Head {
             name: MANIFEST.to_owned(),
@@ -217,12 +228,19 @@ impl<'w> Writer<'w> {
         entry.finish()?;
         self.settle_all()?;
         let size = self.output.finish()?;
-        Ok(Finished { size, root, snapshot_id: self.snapshot_id })
+        Ok(Finished {
+            size,
+            root,
+            snapshot_id: self.snapshot_id,
+        })
     }
 
     fn stored(&mut self, name: &str, bytes: Vec<u8>, options: &EntryOptions) -> Result<()> {
         let head = self.head_of_own(name, options)?;
-        self.small(Small { head, content: SmallContent::Stored(bytes) })
+        self.small(Small {
+            head,
+            content: SmallContent::Stored(bytes),
+        })
     }
 
     /// Checks an entry's name and options and takes them in.
@@ -246,10 +264,17 @@ impl<'w> Writer<'w> {
         self.entries += 1;
         if self.entries > self.limits.entries {
             let (what, limit) = ("the number of entries", self.limits.entries);
-            return Err(Refusal::Limit { what, found: self.entries, limit }.of(name));
+            return Err(Refusal::Limit {
+                what,
+                found: self.entries,
+                limit,
+            }
+            .of(name));
         }
         let is_directory = name.ends_with('/');
-        let mode = options.mode.unwrap_or(if is_directory { 0o755 } else { 0o644 });
+        let mode = options
+            .mode
+            .unwrap_or(if is_directory { 0o755 } else { 0o644 });
         if mode & !0o777 != 0 {
             return Err(Refusal::Mode(mode).of(name));
         }
@@ -259,7 +284,10 @@ impl<'w> Writer<'w> {
             mode,
             modified: self.modified(options),
             class: options.class,
-            component: options.component.as_deref().map(|name| self.component(name)),
+            component: options
+                .component
+                .as_deref()
+                .map(|name| self.component(name)),
         })
     }
 
@@ -274,7 +302,10 @@ impl<'w> Writer<'w> {
             )));
         };
         let salt = random_salt()?;
-        Ok(Some(Sealing { key: Arc::new(key.entry(name, &salt)?), salt }))
+        Ok(Some(Sealing {
+            key: Arc::new(key.entry(name, &salt)?),
+            salt,
+        }))
     }
 
     fn modified(&self, options: &EntryOptions) -> Dos {
@@ -392,9 +423,6 @@ impl<'w> Writer<'w> {
         match self.packing {
             Packing::Deflate(_) => Method::Deflate,
             #[cfg(feature = "zstd")]
-            // Without sizes before the data, only DEFLATE shows where it ends.
-            Packing::Zstd(_) if !self.can_patch() => Method::Deflate,
-            #[cfg(feature = "zstd")]
             Packing::Zstd(_) => Method::Zstd,
         }
     }
@@ -405,7 +433,9 @@ impl<'w> Writer<'w> {
 
     fn check_not_spoilt(&self) -> Result<()> {
         match self.spoilt {
-            true => Err(Error::Unsupported("an entry was begun and never finished".to_owned())),
+            true => Err(Error::Unsupported(
+                "an entry was begun and never finished".to_owned(),
+            )),
             false => Ok(()),
         }
     }

@@ -22,8 +22,7 @@ pub(crate) struct Directory {
     pub(crate) entries: Vec<Entry>,
     /// Of each entry, where [`LocalHeaders::AtOnce`] was asked.
     pub(crate) locals: Vec<Local>,
-    /// Where the data ends and the directory begins.
-    pub(crate) data_end: u64,
+    pub(crate) end: End,
     pub(crate) forgiven: Forgiven,
 }
 
@@ -34,12 +33,18 @@ impl Directory {
         lenient: bool,
         headers: LocalHeaders,
     ) -> Result<Self> {
-        let length = source.size().map_err(crate::Error::io("asking for the archive's size"))?;
+        let length = source
+            .size()
+            .map_err(crate::Error::io("asking for the archive's size"))?;
         let end = End::read(source, length)?;
         let mut forgiven = Forgiven::new();
         let entries = read_entries(source, &end, limits, lenient.then_some(&mut forgiven))?;
-        let mut directory =
-            Directory { entries, locals: Vec::new(), data_end: end.offset, forgiven };
+        let mut directory = Directory {
+            entries,
+            locals: Vec::new(),
+            end,
+            forgiven,
+        };
         match headers {
             LocalHeaders::AtOnce => directory.check_locals(source, lenient)?,
             LocalHeaders::OnRead => directory.check_offsets()?,
@@ -55,17 +60,22 @@ impl Directory {
         for entry in &self.entries {
             check_start(entry, at)?;
             let forgiven = lenient.then_some(&mut self.forgiven);
-            let local = read_local(&mut window, entry, self.data_end, forgiven)?;
+            let local = read_local(&mut window, entry, self.end.offset, forgiven)?;
             at += local.header + entry.stored + local.descriptor;
             self.locals.push(local);
         }
-        check_data_end(at, self.data_end)
+        check_data_end(at, self.end.offset)
     }
 
     /// What can be said without the local headers: what lies between two entries is short enough
     /// to be the headers a writer of ours makes.
     fn check_offsets(&self) -> Result<()> {
-        let ends = self.entries.iter().skip(1).map(|e| e.offset).chain([self.data_end]);
+        let ends = self
+            .entries
+            .iter()
+            .skip(1)
+            .map(|e| e.offset)
+            .chain([self.end.offset]);
         if self.entries.first().is_some_and(|e| e.offset != 0) {
             return Err(Refusal::Gap(self.entries[0].offset).at(0));
         }
@@ -113,12 +123,19 @@ pub(crate) fn read_local(
 ) -> Result<Local> {
     let fail = |reason: Refusal| reason.of_at(&*entry.name, entry.offset);
     // Headers of small entries are neighbours: fetch many at once.
-    let ahead = if entry.stored < 16 << 10 { 256 << 10 } else { 1 << 10 };
+    let ahead = if entry.stored < 16 << 10 {
+        256 << 10
+    } else {
+        1 << 10
+    };
     let room = data_end.saturating_sub(entry.offset);
     if room < LOCAL as u64 {
         return Err(fail(Refusal::Truncated("a local header")));
     }
-    let fixed = window.get(entry.offset, LOCAL, ahead)?.first_chunk().expect("asked for");
+    let fixed = window
+        .get(entry.offset, LOCAL, ahead)?
+        .first_chunk()
+        .expect("asked for");
     let (name, extra) = LocalHeader::variable_part(fixed)
         .ok_or_else(|| fail(Refusal::HeaderMismatch("the signature")))?;
     let length = LOCAL + name + extra;
@@ -176,8 +193,13 @@ fn read_entries(
         if comment != 0 {
             return Err(fail(Refusal::Comment(comment as u16)));
         }
-        let entry = Entry::from_central(&record, limits, forgiven.as_deref_mut())
-            .map_err(|(entry, reason)| crate::Error::Refused { entry, offset: Some(at), reason })?;
+        let entry = Entry::from_central(&record, limits, forgiven.as_deref_mut()).map_err(
+            |(entry, reason)| crate::Error::Refused {
+                entry,
+                offset: Some(at),
+                reason,
+            },
+        )?;
         names.insert(&entry.name)?;
         total = total.saturating_add(entry.size);
         if total > limits.total {

@@ -10,6 +10,8 @@ pub(crate) struct End {
     pub(crate) entries: u64,
     pub(crate) offset: u64,
     pub(crate) size: u64,
+    /// Whether its records are as our writer leaves them.
+    pub(crate) canonical: bool,
 }
 
 impl End {
@@ -47,13 +49,26 @@ impl End {
                     return Err(wrong("the number of entries"));
                 }
                 let (entries, size) = (u64::from(end.entries), u64::from(end.size));
-                (End { entries, offset: u64::from(end.offset), size }, end_at)
+                (
+                    End {
+                        entries,
+                        offset: u64::from(end.offset),
+                        size,
+                        canonical: false,
+                    },
+                    end_at,
+                )
             }
         };
         if found.offset.checked_add(found.size) != Some(directory_end) {
             return Err(wrong("the directory does not end where they begin"));
         }
-        Ok(found)
+        let mut ours = Vec::with_capacity(Self::LENGTH);
+        found.encode(&mut ours);
+        Ok(End {
+            canonical: tail.ends_with(&ours),
+            ..found
+        })
     }
 
     fn zip64(rest: &[u8], end: &EndRecord, end_at: u64) -> Result<Option<(End, u64)>> {
@@ -89,7 +104,18 @@ impl End {
         if !agree {
             return Err(wrong("the ZIP64 end record says otherwise"));
         }
-        let found = End { entries: end64.entries, offset: end64.offset, size: end64.size };
+        let EndRecord64 {
+            entries,
+            offset,
+            size,
+            ..
+        } = end64;
+        let found = End {
+            entries,
+            offset,
+            size,
+            canonical: false,
+        };
         Ok(Some((found, at)))
     }
 
@@ -109,7 +135,12 @@ impl End {
                 offset: self.offset,
             }
             .encode(out);
-            Locator { disk: 0, offset: self.offset + size, disks: 1 }.encode(out);
+            Locator {
+                disk: 0,
+                offset: self.offset + size,
+                disks: 1,
+            }
+            .encode(out);
         }
         let entries = self.entries.min(max16) as u16;
         wire::EndRecord {

@@ -1,37 +1,8 @@
+use super::Method;
 use super::extra::{self, Forgivable, Forgiven};
-use super::wire::{Central, Dos, FLAG_DESCRIPTOR, FLAG_UTF8};
+use super::wire::{Central, Dos, FLAG_DESCRIPTOR, FLAG_UTF8, MADE_BY};
+use crate::manifest::MANIFEST;
 use crate::{Limits, Refusal, name};
-
-/// How an entry's bytes are packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Method {
-    /// DEFLATE (8).
-    Deflate,
-    /// As they are (0).
-    Store,
-    /// Zstandard (93).
-    Zstd,
-}
-
-impl Method {
-    pub(crate) fn id(self) -> u16 {
-        match self {
-            Method::Deflate => 8,
-            Method::Store => 0,
-            Method::Zstd => 93,
-        }
-    }
-
-    pub(super) fn from_id(id: u16) -> Result<Self, Refusal> {
-        match id {
-            0 => Ok(Method::Store),
-            8 => Ok(Method::Deflate),
-            93 if cfg!(feature = "zstd") => Ok(Method::Zstd),
-            other => Err(Refusal::UnsupportedMethod(other)),
-        }
-    }
-}
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +26,10 @@ pub(crate) struct Entry {
     pub(crate) flags: u16,
     pub(crate) version: u16,
     pub(crate) modified: Dos,
+    /// CRC-32 of all before the central directory; on the manifest, and only there.
+    pub(crate) coverage: Option<u32>,
+    /// Whether the fields nobody needs are as our writer leaves them.
+    pub(crate) canonical: bool,
 }
 
 const REGULAR: u32 = 0o100_000;
@@ -62,7 +37,11 @@ const FOLDER: u32 = 0o040_000;
 
 impl Entry {
     pub(crate) fn kind(&self) -> Kind {
-        if self.name.ends_with('/') { Kind::Directory } else { Kind::File }
+        if self.name.ends_with('/') {
+            Kind::Directory
+        } else {
+            Kind::File
+        }
     }
 
     pub(crate) fn has_descriptor(&self) -> bool {
@@ -97,7 +76,7 @@ impl Entry {
             forgiven.as_deref_mut(),
         )
         .map_err(fail)?;
-        let entry = Entry {
+        let mut entry = Entry {
             mode: mode(record, name.ends_with('/')).map_err(fail)?,
             name: Box::from(name),
             offset: wide.offset,
@@ -108,7 +87,17 @@ impl Entry {
             flags: record.flags,
             version: record.version,
             modified: record.modified,
+            coverage: wide.coverage,
+            canonical: false,
         };
+        if entry.coverage.is_some() && name != MANIFEST {
+            return Err(fail(Refusal::ManifestMismatch(
+                "it is no manifest".to_owned(),
+            )));
+        }
+        let kind = entry.kind();
+        entry.canonical = (record.made_by, record.internal) == (MADE_BY, 0)
+            && record.attributes == attributes(entry.mode, kind);
         entry.check_sizes(limits, forgiven).map_err(fail)?;
         Ok(entry)
     }
@@ -132,7 +121,10 @@ impl Entry {
             return Err(Refusal::Limit { what, found, limit });
         }
         if self.method == Method::Store && self.size != self.stored {
-            return Err(Refusal::SizeMismatch { found: self.stored, recorded: self.size });
+            return Err(Refusal::SizeMismatch {
+                found: self.stored,
+                recorded: self.size,
+            });
         }
         // A stream that is not self-delimiting cannot end in a descriptor.
         if self.has_descriptor() && self.method == Method::Store {
@@ -146,7 +138,11 @@ impl Entry {
         let past_first = self.size.saturating_sub(1 << 20);
         if past_first > self.stored.saturating_mul(limits.ratio) {
             let (size, stored, limit) = (self.size, self.stored, limits.ratio);
-            return Err(Refusal::Ratio { size, stored, limit });
+            return Err(Refusal::Ratio {
+                size,
+                stored,
+                limit,
+            });
         }
         Ok(())
     }
@@ -165,7 +161,11 @@ pub(crate) fn check_flags(flags: u16, forgiven: Option<&mut Forgiven>) -> Result
         *forgiven.entry(Forgivable::CompressionHint).or_default() += 1;
         rest &= !HINTS;
     }
-    if rest != 0 { Err(Refusal::UnsupportedFlags(flags)) } else { Ok(()) }
+    if rest != 0 {
+        Err(Refusal::UnsupportedFlags(flags))
+    } else {
+        Ok(())
+    }
 }
 
 /// The permissions, once the type is known to be a file's or directory's, as the name says.

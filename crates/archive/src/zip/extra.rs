@@ -40,6 +40,9 @@ const ZIP64: u16 = 0x0001;
 /// NTFS times, UNIX times and owners: PKWARE and Info-ZIP's, old and new.
 const HARMLESS: [u16; 6] = [0x000a, 0x000d, 0x5455, 0x5855, 0x7855, 0x7875];
 
+/// Ours, on the manifest's central record: CRC-32 of every byte before the central directory.
+const COVERAGE: u16 = 0x5053;
+
 /// Sizes and offset of a record once ZIP64 had its say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wide {
@@ -47,12 +50,13 @@ pub(crate) struct Wide {
     pub(crate) stored: u64,
     pub(crate) offset: u64,
     pub(crate) zip64: bool,
+    pub(crate) coverage: Option<u32>,
 }
 
-/// Walks the fields; gives the ZIP64 one, counts the harmless ones, refuses the rest.
+/// Walks the fields; gives the ZIP64 one, shows the others.
 fn zip64_field<'a>(
     mut extra: &'a [u8],
-    mut harmless: impl FnMut(u16) -> Result<(), Refusal>,
+    mut other: impl FnMut(u16, &[u8]) -> Result<(), Refusal>,
 ) -> Result<Option<&'a [u8]>, Refusal> {
     let mut found = None;
     while !extra.is_empty() {
@@ -70,15 +74,15 @@ fn zip64_field<'a>(
                 return Err(Refusal::Zip64);
             }
         } else {
-            harmless(id)?;
+            other(id, body)?;
         }
     }
     Ok(found)
 }
 
-fn harmless(forgiven: Option<&mut Forgiven>) -> impl FnMut(u16) -> Result<(), Refusal> + '_ {
-    let mut forgiven = forgiven;
-    move |id| match &mut forgiven {
+/// Counts a harmless field, refuses others.
+fn harmless(id: u16, forgiven: Option<&mut Forgiven>) -> Result<(), Refusal> {
+    match forgiven {
         Some(forgiven) if HARMLESS.contains(&id) => {
             *forgiven.entry(Forgivable::ExtraField).or_default() += 1;
             Ok(())
@@ -100,15 +104,27 @@ pub(crate) fn central(
         stored: u64::from(stored),
         offset: u64::from(offset),
         zip64: false,
+        coverage: None,
     };
-    let Some(mut body) = zip64_field(extra, harmless(forgiven.as_deref_mut()))? else {
+    let zip64 = zip64_field(extra, |id, body| {
+        match (id, wide.coverage, body.try_into()) {
+            (COVERAGE, None, Ok(crc)) => {
+                wide.coverage = Some(u32::from_le_bytes(crc));
+                Ok(())
+            }
+            _ => harmless(id, forgiven.as_deref_mut()),
+        }
+    })?;
+    let Some(mut body) = zip64 else {
         return Ok(wide);
     };
     wide.zip64 = true;
     let mut needless = true;
-    for (narrow, value) in
-        [(size, &mut wide.size), (stored, &mut wide.stored), (offset, &mut wide.offset)]
-    {
+    for (narrow, value) in [
+        (size, &mut wide.size),
+        (stored, &mut wide.stored),
+        (offset, &mut wide.offset),
+    ] {
         if narrow == MAX32 {
             let (head, rest) = body.split_at_checked(8).ok_or(Refusal::Zip64)?;
             *value = u64::from_le_bytes(head.try_into().expect("eight bytes"));
@@ -135,18 +151,31 @@ pub(crate) fn local(
     size: u32,
     stored: u32,
     extra: &[u8],
-    forgiven: Option<&mut Forgiven>,
+    mut forgiven: Option<&mut Forgiven>,
 ) -> Result<Wide, Refusal> {
-    let Some(body) = zip64_field(extra, harmless(forgiven))? else {
+    let zip64 = zip64_field(extra, |id, _| harmless(id, forgiven.as_deref_mut()))?;
+    let Some(body) = zip64 else {
         let (size, stored) = (u64::from(size), u64::from(stored));
-        return Ok(Wide { size, stored, offset: 0, zip64: false });
+        return Ok(Wide {
+            size,
+            stored,
+            offset: 0,
+            zip64: false,
+            coverage: None,
+        });
     };
     let body: &[u8; 16] = body.try_into().map_err(|_| Refusal::Zip64)?;
     if size != MAX32 || stored != MAX32 {
         return Err(Refusal::Zip64);
     }
     let at = |from: usize| u64::from_le_bytes(body[from..from + 8].try_into().expect("in range"));
-    Ok(Wide { size: at(0), stored: at(8), offset: 0, zip64: true })
+    Ok(Wide {
+        size: at(0),
+        stored: at(8),
+        offset: 0,
+        zip64: true,
+        coverage: None,
+    })
 }
 
 /// The ZIP64 field with these values.
@@ -157,5 +186,13 @@ pub(crate) fn encode_zip64(values: &[u64]) -> Vec<u8> {
     for value in values {
         field.extend(value.to_le_bytes());
     }
+    field
+}
+
+/// The field that covers the archive.
+pub(crate) fn encode_coverage(crc: u32) -> Vec<u8> {
+    let mut field = COVERAGE.to_le_bytes().to_vec();
+    field.extend(4u16.to_le_bytes());
+    field.extend(crc.to_le_bytes());
     field
 }

@@ -1,8 +1,8 @@
 //! Local headers and data descriptors, held against the central directory.
 
+use super::entry::check_flags;
 use super::extra::{self, Forgiven};
 use super::wire::{FLAG_DESCRIPTOR, LOCAL, LocalHeader, SIGNATURE};
-use super::entry::check_flags;
 use super::{Entry, Method};
 use crate::Refusal;
 
@@ -26,7 +26,11 @@ impl Local {
         forgiven: Option<&mut Forgiven>,
     ) -> Result<Self, Refusal> {
         let same = |what, equal: bool| {
-            if equal { Ok(()) } else { Err(Refusal::HeaderMismatch(what)) }
+            if equal {
+                Ok(())
+            } else {
+                Err(Refusal::HeaderMismatch(what))
+            }
         };
         same("the name", header.name == entry.name.as_bytes())?;
         same("the flags", header.flags == entry.flags)?;
@@ -93,8 +97,18 @@ pub(crate) fn check_descriptor(
     size: u64,
 ) -> Result<(), Refusal> {
     let mut expected = Vec::with_capacity(bytes.len());
-    encode_descriptor(&mut expected, bytes.len() as u64 == DESCRIPTOR[1], crc, stored, size);
-    if bytes == expected { Ok(()) } else { Err(Refusal::DescriptorMismatch) }
+    encode_descriptor(
+        &mut expected,
+        bytes.len() as u64 == DESCRIPTOR[1],
+        crc,
+        stored,
+        size,
+    );
+    if bytes == expected {
+        Ok(())
+    } else {
+        Err(Refusal::DescriptorMismatch)
+    }
 }
 
 pub(crate) fn encode_descriptor(out: &mut Vec<u8>, wide: bool, crc: u32, stored: u64, size: u64) {
@@ -108,4 +122,3 @@ pub(crate) fn encode_descriptor(out: &mut Vec<u8>, wide: bool, crc: u32, stored:
         }
     }
 }
-

@@ -5,15 +5,17 @@ mod end;
 mod entry;
 mod extra;
 mod local;
+mod method;
 mod wire;
 
 pub(crate) use directory::{Directory, LocalHeaders, read_local};
 pub(crate) use end::End;
+pub use entry::Kind;
 pub(crate) use entry::{Entry, attributes};
-pub use entry::{Kind, Method};
 pub use extra::Forgivable;
-pub(crate) use extra::{Forgiven, encode_zip64};
+pub(crate) use extra::{Forgiven, encode_coverage, encode_zip64};
 pub(crate) use local::{DESCRIPTOR, Local, check_descriptor, encode_descriptor};
+pub use method::Method;
 pub(crate) use wire::{
     CENTRAL, Central, Dos, FLAG_DESCRIPTOR, FLAG_UTF8, LOCAL, LocalHeader, SIGNATURE,
 };

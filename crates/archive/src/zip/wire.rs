@@ -31,7 +31,7 @@ pub(crate) const LOCATOR: usize = 20;
 /// The 32-bit value that sends the reader to the ZIP64 field.
 pub(crate) const MAX32: u32 = u32::MAX;
 /// Made by: UNIX, ZIP 4.5.
-const MADE_BY: u16 = 3 << 8 | 45;
+pub(crate) const MADE_BY: u16 = 3 << 8 | 45;
 
 /// A point in time as DOS keeps it: two-second steps, no zone (we write UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,10 @@ pub(crate) struct Dos {
 
 impl Dos {
     /// 1980-01-01 00:00, the first there is.
-    pub(crate) const EPOCH: Dos = Dos { time: 0, date: 1 << 5 | 1 };
+    pub(crate) const EPOCH: Dos = Dos {
+        time: 0,
+        date: 1 << 5 | 1,
+    };
 
     /// From seconds since 1970-01-01, held inside what DOS can express.
     pub(crate) fn from_unix(seconds: i64) -> Dos {
@@ -123,16 +126,35 @@ impl<'a> LocalHeader<'a> {
         let version = c.u16();
         let flags = c.u16();
         let method = c.u16();
-        let modified = Dos { time: c.u16(), date: c.u16() };
+        let modified = Dos {
+            time: c.u16(),
+            date: c.u16(),
+        };
         let (crc, stored, size) = (c.u32(), c.u32(), c.u32());
         let name_len = usize::from(c.u16());
         let (name, extra) = bytes[LOCAL..].split_at(name_len);
-        LocalHeader { version, flags, method, modified, crc, stored, size, name, extra }
+        LocalHeader {
+            version,
+            flags,
+            method,
+            modified,
+            crc,
+            stored,
+            size,
+            name,
+            extra,
+        }
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend(SIGNATURE::LOCAL.to_le_bytes());
-        for v in [self.version, self.flags, self.method, self.modified.time, self.modified.date] {
+        for v in [
+            self.version,
+            self.flags,
+            self.method,
+            self.modified.time,
+            self.modified.date,
+        ] {
             out.extend(v.to_le_bytes());
         }
         for v in [self.crc, self.stored, self.size] {
@@ -157,6 +179,7 @@ pub(crate) struct Central<'a> {
     pub(crate) stored: u32,
     pub(crate) size: u32,
     pub(crate) disk: u16,
+    pub(crate) internal: u16,
     pub(crate) attributes: u32,
     pub(crate) offset: u32,
     pub(crate) name: &'a [u8],
@@ -181,13 +204,16 @@ impl<'a> Central<'a> {
         let version = c.u16();
         let flags = c.u16();
         let method = c.u16();
-        let modified = Dos { time: c.u16(), date: c.u16() };
+        let modified = Dos {
+            time: c.u16(),
+            date: c.u16(),
+        };
         let (crc, stored, size) = (c.u32(), c.u32(), c.u32());
         let name_len = usize::from(c.u16());
         let extra_len = usize::from(c.u16());
         let _comment = c.u16();
         let disk = c.u16();
-        let _internal = c.u16();
+        let internal = c.u16();
         let attributes = c.u32();
         let offset = c.u32();
         let name = &bytes[CENTRAL..CENTRAL + name_len];
@@ -202,6 +228,7 @@ impl<'a> Central<'a> {
             stored,
             size,
             disk,
+            internal,
             attributes,
             offset,
             name,
@@ -209,7 +236,7 @@ impl<'a> Central<'a> {
         }
     }
 
-    /// Writes the record; made-by, disk and comment are always ours.
+    /// Writes the record; made-by, disk, internal attributes and comment are always ours.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend(SIGNATURE::CENTRAL.to_le_bytes());
         for v in [MADE_BY, self.version, self.flags, self.method] {
@@ -221,7 +248,13 @@ impl<'a> Central<'a> {
             out.extend(v.to_le_bytes());
         }
         let (comment, disk, internal) = (0, 0, 0);
-        for v in [self.name.len() as u16, self.extra.len() as u16, comment, disk, internal] {
+        for v in [
+            self.name.len() as u16,
+            self.extra.len() as u16,
+            comment,
+            disk,
+            internal,
+        ] {
             out.extend(v.to_le_bytes());
         }
         out.extend(self.attributes.to_le_bytes());
@@ -259,7 +292,12 @@ impl EndRecord {
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend(SIGNATURE::END.to_le_bytes());
-        for v in [self.disk, self.directory_disk, self.entries_here, self.entries] {
+        for v in [
+            self.disk,
+            self.directory_disk,
+            self.entries_here,
+            self.entries,
+        ] {
             out.extend(v.to_le_bytes());
         }
         out.extend(self.size.to_le_bytes());
@@ -328,8 +366,11 @@ pub(crate) struct Locator {
 impl Locator {
     pub(crate) fn decode(bytes: &[u8; LOCATOR]) -> Option<Self> {
         let mut c = Cursor(bytes);
-        (c.u32() == SIGNATURE::LOCATOR)
-            .then(|| Locator { disk: c.u32(), offset: c.u64(), disks: c.u32() })
+        (c.u32() == SIGNATURE::LOCATOR).then(|| Locator {
+            disk: c.u32(),
+            offset: c.u64(),
+            disks: c.u32(),
+        })
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
