@@ -28,7 +28,7 @@ fn busy(lock: &OwnedFd, path: &Path) -> Error {
     let holder = fstat(lock)
         .ok()
         .and_then(|stat| holder(stat.st_ino))
-        .map_or_else(|| "another process".to_owned(), |pid| process(pid));
+        .map_or_else(|| "another process".to_owned(), process);
     Error::new(
         ErrorKind::Busy,
         format!("`{}` is held by {holder}", path.display()),

@@ -19,7 +19,7 @@ impl Stamp {
             inode: stat.st_ino,
             size: stat.st_size,
             // Every write changes it, and unlike the time of modification nobody can set it.
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
         }
     }
 

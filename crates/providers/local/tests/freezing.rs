@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use bed::{Bed, MIB, create_instance, drive, instance, key, take};
-use stillpoint_core::{Capture, Consistency, Error, ErrorKind, ResourceRef, Result};
+use stillpoint_core::{Capture, Consistency, ErrorKind, ResourceRef, Result};
 use stillpoint_iaas::{FreezeCapability, Observation, Operation, Output, Provider, TakeSnapshot};
 use stillpoint_local::{Freezer, LocalProvider};
 
