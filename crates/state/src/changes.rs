@@ -77,3 +77,35 @@ impl Changes {
                 .any(|(_, key)| key.starts_with(prefix))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn wakes(changes: &Changes, prefix: &str, since: u64) -> bool {
+        let waiting = changes.wait(prefix, Revision::new(since));
+        waiting.now_or_never().is_some()
+    }
+
+    #[test]
+    fn what_is_no_longer_known_wakes() {
+        let changes = Changes::new(Revision::new(10));
+        assert!(wakes(&changes, "a", 9), "before it was opened");
+        assert!(!wakes(&changes, "a", 10));
+        for revision in 11..=10 + REMEMBERED as u64 {
+            changes.publish(Revision::new(revision), ["b".to_owned()]);
+        }
+        assert!(
+            !wakes(&changes, "a", 10),
+            "all changes are known, and none is of `a`"
+        );
+        assert!(wakes(&changes, "b", 10));
+        let next = 11 + REMEMBERED as u64;
+        changes.publish(Revision::new(next), ["b".to_owned()]);
+        assert!(wakes(&changes, "a", 10), "the first change is forgotten");
+        assert!(!wakes(&changes, "a", 11));
+        assert!(wakes(&changes, "a", next + 1), "of another history");
+    }
+}

@@ -45,3 +45,41 @@ pub(crate) fn check(key: &str) -> Result<()> {
         "Use 1 to {MAX_KEY_BYTES} bytes without control characters"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_prefix_ends_where_it_should(prefix in "(\\PC|\u{d7ff}|\u{10ffff}){0,4}", other in "\\PC{0,6}") {
+            let end = prefix_end(&prefix);
+            let within = |key: &str| key >= prefix.as_str() && (end.is_empty() || key < end.as_str());
+            let longer = format!("{prefix}{other}");
+            prop_assert!(within(&longer));
+            prop_assert_eq!(within(&other), other.starts_with(&prefix));
+        }
+
+        #[test]
+        fn any_key_is_taken_or_refused_and_never_panics(key in ".{0,600}") {
+            let taken = check(&key).is_ok();
+            prop_assert!(!taken || key.len() <= MAX_KEY_BYTES);
+        }
+    }
+
+    #[test]
+    fn the_last_of_all_characters_has_no_next() {
+        assert_eq!(prefix_end("a\u{10ffff}\u{10ffff}"), "b");
+        assert_eq!(prefix_end("\u{10ffff}"), "");
+        assert_eq!(prefix_end("\u{d7ff}"), "\u{e000}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_without_harm() {
+        let error = check("a\u{1b}[2J").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(!error.to_string().contains('\u{1b}'), "{error}");
+    }
+}
