@@ -1,16 +1,21 @@
 //! A simulated cloud with an engine on it, on one virtual clock.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+mod fuse;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use stillpoint_core::{JobId, ResourceRef, Result, Snapshot, SnapshotId};
-use stillpoint_engine::{Clock, Engine, Job, Request, Take};
+use stillpoint_engine::{Clock, Engine, Job, Request, Restore, Take, Target};
 use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud, clock_from};
 use stillpoint_state::catalogue::Query;
 use stillpoint_state::{Memory, State};
 use tokio::task::JoinHandle;
+
+pub use self::fuse::Fuse;
 
 /// A chunk of the content digest: enough to tell volumes apart, and quick.
 pub const CHUNK: u64 = 64 << 10;
@@ -22,6 +27,18 @@ pub struct Bench {
     pub engine: Engine,
     pub web: ResourceRef,
     driving: JoinHandle<Result<()>>,
+}
+
+/// What is asked of an engine, over and over, in these tests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Story {
+    Accept,
+    Delete,
+    InPlace,
+    New,
+    Take,
+    Template,
+    Undo,
 }
 
 /// The cloud's clock, for the engine.
@@ -48,18 +65,13 @@ impl Clock for CloudClock {
 impl Bench {
     /// An instance `web-1` that is off, with two disks and an ephemeral one.
     pub fn new(personality: Personality) -> Self {
-        Self::with(personality, |instance| instance.off())
+        Self::with(personality, NewInstance::off)
     }
 
     pub fn with(personality: Personality, shape: impl FnOnce(NewInstance) -> NewInstance) -> Self {
         let clock = clock_from("2026-03-01T02:00:00Z".parse().unwrap());
-        let cloud = SimCloud::builder(personality)
-            .name("prod")
-            .clock(clock)
-            .build();
-        let instance = NewInstance::new("web-1")
-            .disk("root", 2 * CHUNK)
-            .disk("data", CHUNK);
+        let cloud = SimCloud::builder(personality).name("prod").clock(clock).build();
+        let instance = NewInstance::new("web-1").disk("root", 2 * CHUNK).disk("data", CHUNK);
         let web = cloud.add_instance(shape(instance.ephemeral("scratch", CHUNK)));
         for (seed, disk) in ["root", "data"].into_iter().enumerate() {
             let disk = cloud.disk(&web, disk).unwrap();
@@ -67,13 +79,13 @@ impl Bench {
         }
         let state: Arc<dyn State> = Arc::new(Memory::new());
         let (engine, driving) = start(&cloud, &state);
-        Self {
-            cloud,
-            state,
-            engine,
-            web,
-            driving,
-        }
+        Self { cloud, state, engine, web, driving }
+    }
+
+    /// Puts another engine, on this view of the state, in the place of the one there is.
+    pub fn drive_on(&mut self, state: Arc<dyn State>) {
+        self.driving.abort();
+        (self.engine, self.driving) = start(&self.cloud, &state);
     }
 
     /// As kill -9 does: the engine and its client are gone, and new ones start.
@@ -87,11 +99,33 @@ impl Bench {
         self.cloud.disk(&self.web, name).unwrap()
     }
 
+    /// Brings about what a story starts from, and says what it then asks.
+    pub async fn set_up(&self, story: Story) -> Request {
+        let taken = match story {
+            Story::Take => return Request::Take(Take::of(self.web.clone())),
+            _ => self.take().await.unwrap(),
+        };
+        let restore = Restore::in_place(taken.id);
+        let to = |to| Request::Restore(Restore { to, ..restore.clone() });
+        self.cloud.fill(&self.disk("root"), 99);
+        match story {
+            Story::Accept | Story::Undo => {
+                let job = self.run(Request::Restore(restore)).await.unwrap().id;
+                if story == Story::Undo { Request::Undo { job } } else { Request::Accept { job } }
+            }
+            Story::Delete => Request::Delete { snapshot: taken.id },
+            Story::InPlace => Request::Restore(restore),
+            Story::New => to(Target::New { name: "web-2".into() }),
+            Story::Template => to(Target::Template { name: "golden".into() }),
+            Story::Take => unreachable!("it was answered above"),
+        }
+    }
+
     /// Plans, starts and waits.
     pub async fn run(&self, request: Request) -> Result<Job> {
         let plan = self.engine.plan(&request).await?;
         let id = self.engine.start(&plan).await?;
-        self.engine.wait(id).await?.into_result()
+        self.finish(id).await.into_result()
     }
 
     pub async fn take(&self) -> Result<Snapshot> {
@@ -104,17 +138,53 @@ impl Bench {
     }
 
     pub async fn snapshots(&self) -> Vec<Snapshot> {
-        let page = self
-            .engine
-            .catalogue()
-            .list(&Query::default())
-            .await
-            .unwrap();
+        let page = self.engine.catalogue().list(&Query::default()).await.unwrap();
         page.rows.into_iter().map(|row| row.snapshot).collect()
     }
 
+    /// Waits for the end of a job, for a day and no longer.
     pub async fn finish(&self, id: JobId) -> Job {
-        self.engine.wait(id).await.unwrap()
+        let day = std::time::Duration::from_secs(86_400);
+        match tokio::time::timeout(day, self.engine.wait(id)).await {
+            Ok(job) => job.unwrap(),
+            Err(_) => panic!("job {id} goes on for a day:\n{}", self.engine.tree(id).await.unwrap()),
+        }
+    }
+
+    /// Whatever exists because of us is in the catalogue or was made for a caller, and the other
+    /// way round.
+    pub async fn check_no_orphans(&self, what: &str) {
+        self.cloud.settle().await;
+        let inventory = self.cloud.inventory();
+        let ours: BTreeSet<_> = inventory.ours().map(|(resource, _)| resource.clone()).collect();
+        let mut known = BTreeSet::new();
+        for snapshot in self.snapshots().await {
+            known.extend(snapshot.parts.into_iter().map(|part| part.snapshot));
+        }
+        for job in self.engine.jobs(&Default::default()).await.unwrap() {
+            known.extend(job.made);
+        }
+        let orphans: Vec<_> = ours.difference(&known).collect();
+        let lost: Vec<_> = known.difference(&ours).collect();
+        assert!(orphans.is_empty(), "{what}: orphans {orphans:?}\n{inventory}");
+        assert!(lost.is_empty(), "{what}: in the catalogue only {lost:?}\n{inventory}");
+    }
+}
+
+impl Story {
+    pub const ALL: [Self; 7] = [
+        Self::Accept,
+        Self::Delete,
+        Self::InPlace,
+        Self::New,
+        Self::Take,
+        Self::Template,
+        Self::Undo,
+    ];
+
+    /// Whether a cloud of this sort can tell it at all.
+    pub fn works_on(self, personality: Personality) -> bool {
+        personality != Personality::Process || matches!(self, Self::Delete | Self::Take)
     }
 }
 

@@ -1,0 +1,74 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use stillpoint_core::Result;
+use stillpoint_state::{Batch, Committed, Entry, Revision, Scan, State};
+use tokio::sync::Notify;
+
+/// A state at whose n-th commit everything stands still, before or after it is durable: there the
+/// test kills the engine.
+#[derive(Debug)]
+pub struct Fuse {
+    inner: Arc<dyn State>,
+    /// Commits to go; 0: it never blows.
+    left: AtomicUsize,
+    after: bool,
+    pub blown: Notify,
+    pub commits: AtomicUsize,
+}
+
+impl Fuse {
+    pub fn new(inner: Arc<dyn State>, at: usize, after: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            left: AtomicUsize::new(at),
+            after,
+            blown: Notify::new(),
+            commits: AtomicUsize::new(0),
+        })
+    }
+
+    async fn blow(&self) -> ! {
+        self.blown.notify_one();
+        std::future::pending().await
+    }
+}
+
+impl fmt::Display for Fuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a fuse before {}", self.inner)
+    }
+}
+
+#[async_trait]
+impl State for Fuse {
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.inner.get(key).await
+    }
+
+    async fn scan(&self, from: &str, to: &str) -> Result<Scan> {
+        self.inner.scan(from, to).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed> {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        let blows = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            == Ok(1);
+        if blows && !self.after {
+            self.blow().await;
+        }
+        let committed = self.inner.commit(batch).await;
+        if blows {
+            self.blow().await;
+        }
+        committed
+    }
+
+    async fn changed(&self, prefix: &str, since: Revision) -> Result<()> {
+        self.inner.changed(prefix, since).await
+    }
+}
