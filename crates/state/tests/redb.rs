@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use stillpoint_core::{ErrorKind, World};
 use stillpoint_state::{Batch, Guard, Redb, Revision, State, StateExt};
 use tempfile::TempDir;
@@ -106,7 +106,7 @@ async fn a_file_left_by_a_crash_is_read_without_repairing_it() {
 
 #[tokio::test]
 async fn a_scan_begun_before_closing_ends_with_an_error() {
-    let (_folder, state) = created();
+    let (folder, state) = created();
     for batch in 0..20 {
         let mut writes = Batch::new();
         for key in 0..60 {
@@ -117,9 +117,33 @@ async fn a_scan_begun_before_closing_ends_with_an_error() {
     let mut scan = state.scan_prefix("").await.unwrap();
     assert!(scan.try_next().await.unwrap().is_some());
     drop(state);
+    let again = Redb::open(folder.path().join("state.redb")).unwrap();
+    put(&again, "later", "1").await;
     let read = scan.try_collect::<Vec<_>>().await;
     let closed = read.map(|entries| entries.len()).unwrap_err();
     assert_eq!(closed.kind(), ErrorKind::Unavailable, "{closed}");
+}
+
+/// Reads go on in the background when nobody waits for them any more.
+#[tokio::test]
+async fn whoever_opens_it_next_finds_it_closed() {
+    let (folder, mut state) = created();
+    let path = folder.path().join("state.redb");
+    for round in 0..50 {
+        put(&state, &format!("{round:02}"), "1").await;
+        for _ in 0..8 {
+            let _ = state.get("00").now_or_never();
+        }
+        drop(state);
+        state = loop {
+            match Redb::open(&path) {
+                Ok(state) => break state,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Busy, "{error}"),
+            }
+        };
+        let entries = state.scan("", "").await.unwrap().collect().await.unwrap();
+        assert_eq!(entries.len(), round + 1);
+    }
 }
 
 #[tokio::test]

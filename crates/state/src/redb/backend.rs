@@ -1,14 +1,18 @@
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::StorageBackend;
+
+use crate::redb::owner::Owner;
 
 /// What redb reads and writes through: it remembers what redb's errors do not tell.
 #[derive(Debug)]
 pub(super) struct Backend {
     inner: Box<dyn StorageBackend>,
     health: Arc<Health>,
+    /// Until it is closed.
+    owner: Mutex<Option<Arc<Owner>>>,
 }
 
 /// What became of a [`Backend`], for those who gave it away to redb.
@@ -19,8 +23,16 @@ pub(super) struct Health {
 }
 
 impl Backend {
-    pub(super) fn new(inner: Box<dyn StorageBackend>, health: Arc<Health>) -> Self {
-        Self { inner, health }
+    pub(super) fn new(
+        inner: Box<dyn StorageBackend>,
+        health: Arc<Health>,
+        owner: Arc<Owner>,
+    ) -> Self {
+        Self {
+            inner,
+            health,
+            owner: Mutex::new(Some(owner)),
+        }
     }
 
     fn check(&self) -> io::Result<()> {
@@ -72,7 +84,15 @@ impl StorageBackend for Backend {
         self.inner.write(offset, data)
     }
 
+    /// The last that redb calls; the value itself may live on in a scan.
     fn close(&self) -> io::Result<()> {
-        self.inner.close()
+        let closed = self.inner.close();
+        drop(
+            self.owner
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        closed
     }
 }

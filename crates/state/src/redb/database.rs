@@ -3,7 +3,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::backends::FileBackend;
 use redb::{Database, StorageBackend};
@@ -13,6 +13,7 @@ use crate::changes::Changes;
 use crate::entry::Revision;
 use crate::redb::backend::{Backend, Health};
 use crate::redb::overlay::Overlay;
+use crate::redb::owner::Owner;
 use crate::redb::{error, table};
 
 /// Memory for pages that were read or wait to be written.
@@ -28,6 +29,8 @@ pub(super) struct Opener {
 #[derive(Debug)]
 pub(super) struct Shared {
     opener: Opener,
+    /// Until it is closed.
+    owner: Mutex<Option<Arc<Owner>>>,
     current: RwLock<Current>,
     changes: Changes,
 }
@@ -71,11 +74,11 @@ impl Opener {
     }
 
     /// Opens and checks every page.
-    fn open(&self) -> Result<Opened> {
+    fn open(&self, owner: &Arc<Owner>) -> Result<Opened> {
         // With all writes kept from it, so that a damaged file stays as it was found.
         let trial = Overlay::new(self.backend()?).map_err(|e| error::io("open", &self.path, e))?;
-        drop(self.guarded(Box::new(trial), true)?);
-        self.guarded(self.backend()?, false)
+        drop(self.guarded(Box::new(trial), owner, true)?);
+        self.guarded(self.backend()?, owner, false)
     }
 
     fn backend(&self) -> Result<Box<dyn StorageBackend>> {
@@ -83,12 +86,22 @@ impl Opener {
     }
 
     /// redb believes some of what it reads before it has checked it, and panics over the rest.
-    fn guarded(&self, inner: Box<dyn StorageBackend>, check: bool) -> Result<Opened> {
-        panic::catch_unwind(AssertUnwindSafe(|| self.open_on(inner, check)))
+    fn guarded(
+        &self,
+        inner: Box<dyn StorageBackend>,
+        owner: &Arc<Owner>,
+        check: bool,
+    ) -> Result<Opened> {
+        panic::catch_unwind(AssertUnwindSafe(|| self.open_on(inner, owner, check)))
             .unwrap_or_else(|_| Err(error::damaged(&self.path)))
     }
 
-    fn open_on(&self, inner: Box<dyn StorageBackend>, check: bool) -> Result<Opened> {
+    fn open_on(
+        &self,
+        inner: Box<dyn StorageBackend>,
+        owner: &Arc<Owner>,
+        check: bool,
+    ) -> Result<Opened> {
         let path = &self.path;
         let length = inner.len();
         if length.map_err(|source| error::io("open", path, source))? == 0 {
@@ -98,7 +111,7 @@ impl Opener {
         let health = Arc::new(Health::default());
         let mut database = Database::builder()
             .set_cache_size(CACHE_BYTES)
-            .create_with_backend(Backend::new(inner, Arc::clone(&health)))
+            .create_with_backend(Backend::new(inner, Arc::clone(&health), Arc::clone(owner)))
             .map_err(|source| error::redb("open", path, source))?;
         if check {
             let whole = database
@@ -117,12 +130,14 @@ impl Opener {
 }
 
 impl Shared {
-    pub(super) fn open(opener: Opener) -> Result<Self> {
-        let opened = opener.open()?;
+    pub(super) fn open(opener: Opener, owner: Owner) -> Result<Self> {
+        let owner = Arc::new(owner);
+        let opened = opener.open(&owner)?;
         let revision = table::revision(&opened.database)
             .map_err(|source| error::redb("read", &opener.path, source))?;
         Ok(Self {
             opener,
+            owner: Mutex::new(Some(owner)),
             current: RwLock::new(Current::Open(opened)),
             changes: Changes::new(revision),
         })
@@ -154,8 +169,9 @@ impl Shared {
     /// The database, opened again if it failed before. For the writer alone.
     pub(super) fn opened_again(&self) -> Result<Opened> {
         let failed = matches!(&*self.lock(), Current::Failed(_));
-        if failed {
-            let opened = self.opener.open()?;
+        let owner = self.owner().clone();
+        if failed && let Some(owner) = owner {
+            let opened = self.opener.open(&owner)?;
             self.replace(Current::Open(opened));
         }
         self.opened()
@@ -198,6 +214,11 @@ impl Shared {
             )
             .advise("Open it again"),
         ));
+        drop(self.owner().take());
+    }
+
+    fn owner(&self) -> MutexGuard<'_, Option<Arc<Owner>>> {
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> RwLockReadGuard<'_, Current> {

@@ -65,7 +65,6 @@ pub struct Redb {
     shared: Arc<Shared>,
     /// None where it is opened to read only.
     writer: Option<Writer>,
-    owner: Owner,
 }
 
 struct Writer {
@@ -130,9 +129,8 @@ impl Redb {
         let path = path.as_ref();
         let owner = Owner::shared(path)?;
         Ok(Self {
-            shared: Arc::new(Shared::open(Opener::overlay(path))?),
+            shared: Arc::new(Shared::open(Opener::overlay(path), owner)?),
             writer: None,
-            owner,
         })
     }
 
@@ -142,7 +140,7 @@ impl Redb {
     }
 
     fn start(opener: Opener, owner: Owner) -> Result<Self> {
-        let shared = Arc::new(Shared::open(opener)?);
+        let shared = Arc::new(Shared::open(opener, owner)?);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("stillpoint-state".to_owned())
@@ -156,7 +154,6 @@ impl Redb {
         Ok(Self {
             shared,
             writer: Some(Writer { jobs, thread }),
-            owner,
         })
     }
 
@@ -221,7 +218,6 @@ impl Drop for Redb {
             let _ = thread.join();
         }
         self.shared.close();
-        self.owner.leave();
     }
 }
 

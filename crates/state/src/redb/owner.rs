@@ -6,11 +6,12 @@ use stillpoint_core::{Error, ErrorKind, Result};
 
 use crate::redb::{beside, error};
 
-/// The lock on the file, and the note that says who has it.
+/// The lock on the file, and the note that says who has it. Both end with the last of those who
+/// may still write to the file, which a read in the background can make later than expected.
 #[derive(Debug)]
 pub(super) struct Owner {
     /// Locked as long as it is open.
-    file: Option<File>,
+    _file: File,
     note: Option<PathBuf>,
 }
 
@@ -27,7 +28,7 @@ impl Owner {
         // Only a note: that it cannot be written is no reason not to open the state.
         let written = fs::write(&note, format!("pid {}\n", process::id())).is_ok();
         Ok(Self {
-            file: Some(file),
+            _file: file,
             note: written.then_some(note),
         })
     }
@@ -37,17 +38,18 @@ impl Owner {
         let file = File::open(path).map_err(|source| error::io("open", path, source))?;
         held(path, file.try_lock_shared())?;
         Ok(Self {
-            file: Some(file),
+            _file: file,
             note: None,
         })
     }
+}
 
-    /// Lets others in. The note goes first, so that no other's is removed.
-    pub(super) fn leave(&mut self) {
-        if let Some(note) = self.note.take() {
+impl Drop for Owner {
+    /// The note goes before the lock, so that no other's is removed.
+    fn drop(&mut self) {
+        if let Some(note) = &self.note {
             let _ = fs::remove_file(note);
         }
-        self.file = None;
     }
 }
 
