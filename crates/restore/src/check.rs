@@ -51,12 +51,14 @@ pub(crate) enum Guard {
     SweepBeforePivot,
     /// What a failed attempt left is removed before the next.
     SweepBeforeRepeat,
+    /// A group that restarts is cleared away from its end.
+    SweepInReverse,
     /// What came later is undone first.
     UndoInReverse,
 }
 
 impl Guard {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::AttemptsBounded,
         Self::BracketAroundUndo,
         Self::BracketBeforeStep,
@@ -77,6 +79,7 @@ impl Guard {
         Self::StaleRefused,
         Self::SweepBeforePivot,
         Self::SweepBeforeRepeat,
+        Self::SweepInReverse,
         Self::UndoInReverse,
     ];
 }

@@ -25,7 +25,7 @@ fn witness(guard: Guard) -> (Arc<Plan<u8>>, Budget) {
         Guard::ExtrasSwept => (plans::chain(), budget(1, 0, 0, 0)),
         Guard::ForwardPastPivot => (plans::pivot(), budget(1, 0, 0, 0)),
         Guard::GroupRestarts => (plans::group(), budget(1, 0, 0, 0)),
-        Guard::GroupRestartsTogether => (plans::group(), budget(1, 1, 0, 0)),
+        Guard::GroupRestartsTogether => (plans::session(), budget(1, 1, 0, 0)),
         Guard::HeldToTheLast => (plans::nested(), budget(0, 0, 0, 0)),
         Guard::InnerReleasedFirst => (plans::nested(), budget(1, 0, 1, 0)),
         Guard::NeedsFirst => (plans::chain(), budget(0, 0, 0, 0)),
@@ -39,6 +39,7 @@ fn witness(guard: Guard) -> (Arc<Plan<u8>>, Budget) {
         Guard::StaleRefused => (plans::chain(), budget(0, 1, 0, 0)),
         Guard::SweepBeforePivot => (plans::pivot(), budget(1, 0, 0, 0)),
         Guard::SweepBeforeRepeat => (plans::chain(), budget(1, 0, 0, 0)),
+        Guard::SweepInReverse => (plans::group(), budget(0, 1, 0, 0)),
         Guard::UndoInReverse => (plans::chain(), budget(0, 0, 1, 0)),
     }
 }

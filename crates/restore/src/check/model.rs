@@ -217,7 +217,14 @@ impl Job {
                 .collect();
             steps.sort_unstable();
             let unwinding = state.flow != Flow::Forward;
-            (steps, unwinding, state.touched, state.stuck).hash(&mut hasher);
+            (
+                steps,
+                unwinding,
+                state.touched,
+                state.stuck,
+                &state.restarting,
+            )
+                .hash(&mut hasher);
         } else {
             (&state, objects, floats).hash(&mut hasher);
         }
@@ -237,7 +244,12 @@ impl Job {
     fn symmetric(&self) -> bool {
         let plan = &self.machine.plan;
         let plain = |step: &Step<u8>| step.needs.is_empty() && step.title == plan.steps()[0].title;
-        plan.brackets().is_empty() && plan.groups().is_empty() && plan.steps().iter().all(plain)
+        plan.brackets().is_empty()
+            && plan
+                .groups()
+                .iter()
+                .all(|group| group.steps.len() == plan.steps().len())
+            && plan.steps().iter().all(plain)
     }
 
     pub(super) fn run(&mut self, act: Act) {
@@ -424,6 +436,15 @@ impl Job {
     }
 
     fn happened(&mut self, event: Event<Made>) {
+        if let Event::Done {
+            call: Call::Do(step),
+            output,
+            ..
+        } = &event
+            && let Some(object) = self.world.objects[step.index()].get_mut(*output as usize)
+        {
+            object.adopted = true;
+        }
         self.record(Record {
             at: self.time(),
             epoch: self.machine.epoch(),

@@ -120,9 +120,19 @@ pub(super) fn group() -> Arc<Plan<u8>> {
     build(
         Plan::builder()
             .step(step("dump/a").undo(1))
-            .step(step("dump/b").undo(1))
+            .step(step("dump/b").undo(1).needs("dump/a"))
             .step(step("pack").undo(1).needs("dump/a"))
             .group(Group::new("session", ["dump/a", "dump/b"])),
+    )
+}
+
+/// Two steps side by side that share a session.
+pub(super) fn session() -> Arc<Plan<u8>> {
+    build(
+        Plan::builder()
+            .step(step("left").title("one of two").undo(1))
+            .step(step("right").title("one of two").undo(1))
+            .group(Group::new("session", ["left", "right"])),
     )
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Object {
     pub(super) round: u32,
     pub(super) session: u8,
     pub(super) there: bool,
+    /// Whether the machine ever took it as the step's output, so that others may build on it.
+    pub(super) adopted: bool,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq)]
@@ -121,6 +123,7 @@ impl World {
                     round,
                     session,
                     there: true,
+                    adopted: false,
                 });
                 (objects.len() - 1) as Made
             }
@@ -179,7 +182,7 @@ impl World {
         let plan = machine.plan();
         for need in prerequisites(plan, step) {
             let fine = if harmless(plan, need) || plan.step(need).matters != Matters::Required {
-                machine.over(need)
+                machine.over(need) || machine.restarting(step)
             } else {
                 self.present(need) > 0
             };
@@ -190,7 +193,12 @@ impl World {
         for ix in brackets(plan) {
             let bracket = plan.bracket(ix);
             let held = self.held[ix.index()];
-            if bracket.covers.contains(&plan.step(step).name) && !held {
+            // What waits for an operator does not keep a brief bracket, and may yet take effect.
+            let stuck = machine
+                .slot(Call::Do(step))
+                .is_some_and(|slot| slot.at == At::Stuck);
+            let let_go = bracket.hold == Hold::Briefly && (stuck || self.resumed);
+            if bracket.covers.contains(&plan.step(step).name) && !held && !let_go {
                 self.fail("no step outside its bracket");
             }
             if plan.step(step).after.contains(&bracket.name) && held {
@@ -260,11 +268,12 @@ impl World {
                 self.fail("nothing undone outside its bracket");
             }
         }
-        if matches!(request.call, Call::Sweep { .. }) {
-            if machine.output(step).is_some() && machine.output(step) == request.target.as_ref() {
-                self.fail("what was adopted is not swept");
-            }
-            return;
+        let sweep = matches!(request.call, Call::Sweep { .. });
+        if sweep
+            && machine.output(step).is_some()
+            && machine.output(step) == request.target.as_ref()
+        {
+            self.fail("what was adopted is not swept");
         }
         let busy = |world: &Self, later: StepIx| {
             machine.in_flight(Call::Do(later))
@@ -274,12 +283,20 @@ impl World {
                     .any(|float| float.request.call == Call::Do(later))
         };
         if let Some(pivot) = plan.pivot()
+            && !sweep
             && (self.present(pivot) > 0 || busy(self, pivot))
         {
             self.fail("nothing undone past the pivot");
         }
+        // A twin has nothing built on it; the result of a group's earlier round may have.
+        let adopted = |made: Made| self.objects[step.index()][made as usize].adopted;
+        if sweep && !request.target.is_some_and(adopted) {
+            return;
+        }
+        let group = |step| group_of(plan, step);
         for later in steps(plan).filter(|later| depends(plan, *later, step)) {
-            if self.present(later) > 0 || busy(self, later) {
+            let concerned = !sweep || group(later) == group(step);
+            if concerned && (self.present(later) > 0 || busy(self, later)) {
                 self.fail("what came later is undone first");
             }
         }

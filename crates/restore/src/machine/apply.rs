@@ -105,6 +105,10 @@ impl<A, O: Clone> Machine<A, O> {
     }
 
     fn absent(&mut self, call: Call, at: Timestamp) {
+        if self.slot_at(call).at == At::Running {
+            // Looked for by the driver that made the call: it has only now stopped sending.
+            self.unsure(call, at, None);
+        }
         let settled = self.slot_at(call).settled;
         if guard!(self, SettleBeforeAbsent, permits: at >= settled) {
             let slot = self.slot_at(call);

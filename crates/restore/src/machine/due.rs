@@ -251,10 +251,18 @@ impl<A, O> Machine<A, O> {
     }
 
     fn may_sweep(&self, step: StepIx) -> Result<(), &'static str> {
-        match self.plan.step(step).remover() {
-            Some(_) => Ok(()),
-            None => Err("the plan does not say how"),
+        if self.plan.step(step).remover().is_none() {
+            return Err("the plan does not say how");
         }
+        let forward = self.state.flow == Flow::Forward;
+        let clear = self.plan.order().within[step.index()].iter().all(|later| {
+            let state = &self.state.steps[later.index()];
+            !state.run.at.in_flight() && state.swept() && (forward || self.clear(*later))
+        });
+        if !guard!(self, SweepInReverse, permits: clear) {
+            return Err("a later step of its group is not cleared away yet");
+        }
+        Ok(())
     }
 
     fn may_acquire(&self, bracket: BracketIx) -> Result<(), &'static str> {
@@ -391,7 +399,7 @@ impl<A, O> Machine<A, O> {
         run && state.swept()
     }
 
-    pub(super) fn restarting(&self, step: StepIx) -> bool {
+    pub(crate) fn restarting(&self, step: StepIx) -> bool {
         self.plan.order().group[step.index()].is_some_and(|group| self.state.restarting[group])
     }
 

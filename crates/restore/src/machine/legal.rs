@@ -28,11 +28,12 @@ impl<A, O> Machine<A, O> {
             Event::Abandoned { call } => self.check_directed(*call, at, Directive::Abandon(*call)),
             Event::Begun { call, attempt } => self.check_begun(*call, *attempt, at),
             Event::Cancelling { call } => self.check_directed(*call, at, Directive::Cancel(*call)),
-            Event::Absent { call } | Event::Unknown { call, .. } => self.check_observed(*call),
-            Event::Accepted { call, .. }
+            Event::Absent { call }
+            | Event::Accepted { call, .. }
             | Event::Done { call, .. }
             | Event::Failed { call, .. }
-            | Event::Lost { call } => self.check_in_flight(*call),
+            | Event::Lost { call }
+            | Event::Unknown { call, .. } => self.check_in_flight(*call),
             Event::Recovered | Event::Warned { .. } => Ok(()),
             Event::Resumed if self.state.stuck == 0 => Err(ApplyError::NothingToResume),
             Event::Resumed => Ok(()),
@@ -135,10 +136,5 @@ impl<A, O> Machine<A, O> {
         Err(ApplyError::NotInFlight {
             call: self.plan.describe(call),
         })
-    }
-
-    /// While a driver waits for the reply to a call, nothing that it observes beside that means much.
-    fn check_observed(&self, call: Call) -> Result<(), ApplyError> {
-        self.check_in_flight(call)
     }
 }

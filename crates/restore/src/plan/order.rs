@@ -33,6 +33,8 @@ pub(crate) struct Order {
     pub(crate) members: Vec<Vec<StepIx>>,
     /// For each step, its group.
     pub(crate) group: Vec<Option<usize>>,
+    /// For each step, those of its group that build on it.
+    pub(crate) within: Vec<Vec<StepIx>>,
     /// For each step, its side of the pivot.
     pub(crate) places: Vec<Place>,
     pub(crate) pivot: Option<StepIx>,
@@ -102,6 +104,7 @@ impl Order {
         let dependents = reverse(&waits);
         let behind = behind(steps, &dependents)?;
         let skips = skips(steps, &reverse(&needs));
+        let within = within(&dependents, &group);
         let (outer, inner) = nesting(brackets, &covers);
         let pivot = (0..)
             .map(StepIx)
@@ -120,6 +123,7 @@ impl Order {
             inner,
             members,
             group,
+            within,
             places,
             pivot,
         })
@@ -229,6 +233,20 @@ fn behind<A>(steps: &[Step<A>], dependents: &[Vec<StepIx>]) -> Result<Vec<Vec<St
         all.push(found);
     }
     Ok(all)
+}
+
+/// Nothing outside a group stands between its members: it would have to wait for all of them.
+fn within(dependents: &[Vec<StepIx>], group: &[Option<usize>]) -> Vec<Vec<StepIx>> {
+    let same = |step: usize| {
+        let home = group[step]?;
+        let inside = |other: &StepIx| group[other.index()] == Some(home);
+        let mut found = reach(dependents, StepIx(step as u32), |other| inside(&other));
+        found.retain(inside);
+        Some(found)
+    };
+    (0..group.len())
+        .map(|step| same(step).unwrap_or_default())
+        .collect()
 }
 
 /// An item that lost what it needs can't run; what is required comes after it all the same.
