@@ -51,9 +51,9 @@ impl World {
                 self.usable(resource)?;
             }
             Operation::Snapshot(take) => self.check_snapshot(take)?,
-            Operation::DeleteImage { .. }
-            | Operation::DeleteInstance { .. }
-            | Operation::DeleteSnapshot { .. } => {}
+            Operation::DeleteImage { image: gone }
+            | Operation::DeleteInstance { instance: gone }
+            | Operation::DeleteSnapshot { snapshot: gone } => self.check_made(gone)?,
         }
         self.check_busy(operation)?;
         Ok(Readiness::Start)
@@ -159,7 +159,16 @@ impl World {
         Ok(())
     }
 
+    /// What is still being made is cancelled, not deleted.
+    fn check_made(&self, gone: &ResourceRef) -> Result<()> {
+        if self.thing(gone)?.state == State::Creating {
+            return Err(self.refuse(ErrorKind::Busy, gone, "it is still being made"));
+        }
+        Ok(())
+    }
+
     fn check_deletable(&self, volume: &ResourceRef) -> Result<()> {
+        self.check_made(volume)?;
         if let Some(instance) = self.attached_to(volume).first() {
             let what = format!("it is attached to {instance}");
             return Err(self

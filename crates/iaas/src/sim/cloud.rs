@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use stillpoint_core::Result;
+use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::clock::{Clock, clock_from};
 use super::fault::{Fault, Faults};
@@ -29,7 +29,7 @@ pub struct SimCloud {
 pub struct Calls {
     /// All that came in.
     pub submits: u64,
-    /// Those that were refused because there were too many.
+    /// Those that were refused because there were more than the limits allow.
     pub rate_limited: u64,
 }
 
@@ -87,7 +87,7 @@ impl SimCloud {
     pub fn crash(&self) {
         let clients = std::mem::take(&mut self.lock().connected);
         for client in clients {
-            self.with(|world, now| world.lose_client(now, client));
+            self.with(|world, _| world.lose_client(client));
         }
     }
 
@@ -122,6 +122,11 @@ impl SimCloud {
     /// Forgets all faults that have not happened yet.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
+    }
+
+    /// How many scripted faults have not met all their calls yet.
+    pub fn faults_left(&self) -> usize {
+        self.lock().faults.left()
     }
 
     /// All there is now.
@@ -196,7 +201,7 @@ impl SimCloud {
 
     pub(super) fn disconnect(&self, client: u64) {
         if self.lock().connected.remove(&client) {
-            self.with(|world, now| world.lose_client(now, client));
+            self.with(|world, _| world.lose_client(client));
         }
     }
 
@@ -226,6 +231,13 @@ impl SimCloud {
         state.calls.rate_limited += 1;
         let wait = Duration::try_from(free.duration_since(now)).unwrap_or_default();
         Err(rate_limited(self.inner.personality, Some(wait)))
+    }
+
+    /// Counts a submit that was refused because too many run.
+    pub(super) fn count_refusal(&self, error: &Error) {
+        if error.kind() == ErrorKind::RateLimited {
+            self.lock().calls.rate_limited += 1;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -89,6 +89,10 @@ impl Faults {
         });
     }
 
+    pub(crate) fn left(&self) -> usize {
+        self.script.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -272,7 +272,9 @@ impl Provider for SimProvider {
             operation: operation.clone(),
             fate,
         };
-        let number = self.take_in(submit, fault)?;
+        let number = self
+            .take_in(submit, fault)
+            .inspect_err(|error| self.cloud().count_refusal(error))?;
         let lost = matches!(
             fault,
             Some(Fault::LostReply { .. } | Fault::TimedOut { .. })

@@ -89,6 +89,10 @@ impl<F: Copy> Script<F> {
         self.0.push((at, fault));
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// What goes wrong with this call: the first that is written, and all count it.
     pub(crate) fn draw(&mut self, call: Call, operation: Option<&Operation>) -> Option<F> {
         let mut hit = None;

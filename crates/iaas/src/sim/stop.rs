@@ -42,7 +42,7 @@ impl World {
     }
 
     /// What becomes of the work of a client that has died.
-    pub(super) fn lose_client(&mut self, now: Timestamp, client: u64) {
+    pub(super) fn lose_client(&mut self, client: u64) {
         if self.personality.dies_with_client() {
             let orphans: Vec<_> = self
                 .jobs
@@ -51,7 +51,7 @@ impl World {
                 .map(|(number, _)| *number)
                 .collect();
             for number in orphans {
-                self.end_quiesce(now, number);
+                // What it froze stays so until that thaws itself: nobody is there to do it.
                 self.unplan(number);
                 if self.personality == Personality::InProcess {
                     let why = "its host process ended".to_owned();

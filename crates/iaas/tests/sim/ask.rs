@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use stillpoint_core::{CopyKind, Labels, Memory, ResourceRef, Result};
-use stillpoint_iaas::sim::SimCloud;
 use stillpoint_iaas::{
     DiskOf, Observation, Operation, OperationKey, Output, Provider, TakeSnapshot, TakenSnapshot,
     Ticket,
@@ -42,17 +41,14 @@ pub(crate) fn new_volume(size: u64, from: Option<ResourceRef>) -> Operation {
     }
 }
 
-/// Submits, lets everything happen, and observes with the ticket.
+/// Submits, waits longer than any operation takes, and observes with the ticket.
 pub(crate) async fn run(
-    cloud: &SimCloud,
     provider: &dyn Provider,
     name: &str,
     operation: &Operation,
 ) -> Result<Observation> {
     let ticket = submit(provider, name, operation).await?;
-    // Not longer than the operation needs: a freeze must still hold.
     tokio::time::sleep(Duration::from_secs(25)).await;
-    let _ = cloud;
     provider.observe(&key(name), operation, Some(&ticket)).await
 }
 

@@ -16,14 +16,14 @@ async fn a_volume_is_taken_and_made_again_with_equal_bytes() {
         let provider = cloud.connect();
 
         let take = Operation::Snapshot(snapshot(&volume, &[&volume]));
-        let seen = run(&cloud, &provider, "take", &take).await.unwrap();
+        let seen = run(&provider, "take", &take).await.unwrap();
         let part = taken(seen).parts.remove(0);
         cloud.fill(&volume, 8);
         assert_ne!(cloud.digest(&volume), was, "{personality}");
         assert_eq!(cloud.digest(&part.snapshot), was, "{personality}");
 
         let again = new_volume(MIB, Some(part.snapshot.clone()));
-        match run(&cloud, &provider, "make", &again).await {
+        match run(&provider, "make", &again).await {
             Ok(seen) => {
                 let Output::Created(copy) = output(seen) else {
                     panic!("{personality} makes no volume");
@@ -42,7 +42,7 @@ async fn a_volume_is_taken_and_made_again_with_equal_bytes() {
                 volume: volume.clone(),
                 to: part.snapshot.clone(),
             };
-            output(run(&cloud, &provider, "back", &revert).await.unwrap());
+            output(run(&provider, "back", &revert).await.unwrap());
             assert_eq!(cloud.digest(&volume), was, "{personality}");
         }
     }
@@ -61,12 +61,12 @@ async fn an_instance_is_frozen_powered_and_taken_apart() {
     let off = Operation::PowerOff {
         instance: web.clone(),
     };
-    output(run(&cloud, &provider, "off", &off).await.unwrap());
+    output(run(&provider, "off", &off).await.unwrap());
     let detach = Operation::Detach {
         instance: web.clone(),
         volume: data.clone(),
     };
-    output(run(&cloud, &provider, "detach", &detach).await.unwrap());
+    output(run(&provider, "detach", &detach).await.unwrap());
     let Detail::Instance { power, disks } = provider.describe(&web).await.unwrap().detail else {
         panic!("an instance");
     };
@@ -77,7 +77,7 @@ async fn an_instance_is_frozen_powered_and_taken_apart() {
     let delete = Operation::DeleteVolume {
         volume: data.clone(),
     };
-    output(run(&cloud, &provider, "delete", &delete).await.unwrap());
+    output(run(&provider, "delete", &delete).await.unwrap());
     assert!(provider.find(&data).await.unwrap().is_none());
     assert!(!cloud.inventory().items.contains_key(&data));
 }

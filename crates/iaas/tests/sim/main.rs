@@ -1,4 +1,10 @@
 //! The simulated cloud does what the real systems were seen to do.
 
 mod ask;
+mod crashes;
+mod faults;
+mod freezes;
+mod groups;
 mod life;
+mod limits;
+mod seeds;
