@@ -1,14 +1,16 @@
 //! Whatever clocks do, no two grants have one epoch, and only the newest writes.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use stillpoint_core::{ErrorKind, Retry};
+use stillpoint_core::{ErrorKind, Result, Retry};
 use stillpoint_state::lease::{Lease, Leases};
-use stillpoint_state::{Batch, Guard, Memory, State};
+use stillpoint_state::{Batch, Committed, Entry, Guard, Memory, Revision, Scan, State};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -181,6 +183,63 @@ async fn of_many_at_once_one_has_it() {
             .count();
         assert_eq!(granted, 1);
     }
+}
+
+/// Renews a lease just before the next commit, after everything was read for it.
+#[derive(Debug)]
+struct RenewsMeanwhile {
+    inner: Arc<Memory>,
+    lease: Mutex<Option<Lease>>,
+}
+
+#[async_trait]
+impl State for RenewsMeanwhile {
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.inner.get(key).await
+    }
+
+    async fn scan(&self, from: &str, to: &str) -> Result<Scan> {
+        self.inner.scan(from, to).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed> {
+        let lease = self.lease.lock().unwrap().take();
+        if let Some(lease) = lease {
+            let leases = Leases::new(Arc::clone(&self.inner) as Arc<dyn State>);
+            leases.renew(&lease, at(129), TTL).await?;
+        }
+        self.inner.commit(batch).await
+    }
+
+    async fn changed(&self, prefix: &str, since: Revision) -> Result<()> {
+        self.inner.changed(prefix, since).await
+    }
+}
+
+impl fmt::Display for RenewsMeanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_at_the_last_moment_counts() {
+    let inner = Arc::new(Memory::new());
+    let lease = Leases::new(Arc::clone(&inner) as Arc<dyn State>)
+        .acquire("engine", "a", at(100), TTL)
+        .await
+        .unwrap();
+    let state: Arc<dyn State> = Arc::new(RenewsMeanwhile {
+        inner,
+        lease: Mutex::new(Some(lease.clone())),
+    });
+    let leases = Leases::new(Arc::clone(&state));
+    let busy = leases
+        .acquire("engine", "b", at(130), TTL)
+        .await
+        .unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
+    assert!(can_write(&state, &lease).await);
 }
 
 #[derive(Clone, Debug)]
