@@ -1,6 +1,7 @@
 //! Snapshot archives.
 
 mod chunk;
+pub mod cloudify;
 mod deflate;
 mod digest;
 mod error;

@@ -149,6 +149,10 @@ impl WriteOptions {
         self
     }
 
+    pub(crate) fn has_secrets_in_clear(&self) -> bool {
+        self.profile == Profile::Compat
+    }
+
     /// Sets how far a file is read back and checked before it gets its name. Full by default.
     #[must_use]
     pub fn read_back(mut self, level: VerifyLevel) -> Self {
