@@ -16,7 +16,7 @@ impl<A, O: Clone> Machine<A, O> {
             Event::Abandoned { call } => self.abandoned(*call, at),
             Event::Absent { call } => self.absent(*call, at),
             Event::Accepted { call, ticket } => {
-                self.slot_at(*call).ticket = Some(ticket.as_str().into())
+                self.slot_at(*call).ticket = Some(ticket.as_str().into());
             }
             Event::Begun { call, .. } => self.begun(*call, at),
             Event::Cancelling { call } => self.cancelling(*call, at),

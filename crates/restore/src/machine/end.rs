@@ -191,7 +191,7 @@ impl<A, O> Machine<A, O> {
             .state
             .warnings
             .iter()
-            .map(|text| text.to_string())
+            .map(ToString::to_string)
             .collect();
         for (ix, step) in (0..).map(StepIx).zip(self.plan.steps()) {
             let state = &self.state.steps[ix.index()];

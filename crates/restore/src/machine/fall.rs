@@ -131,7 +131,8 @@ impl<A, O: Clone> Machine<A, O> {
 
     /// Something that a step made is to be removed.
     pub(super) fn discard(&mut self, step: StepIx, what: O) {
-        if !guard!(self, ExtrasSwept, demands: !self.plan.step(step).is_harmless()) {
+        let lasting = !self.plan.step(step).is_harmless();
+        if !guard!(self, ExtrasSwept, demands: lasting) {
             return;
         }
         let removable = self.plan.step(step).remover().is_some();

@@ -23,7 +23,7 @@ impl Tree {
             0 => format!("plan of {steps} steps"),
             _ => format!("plan of {steps} steps, {brackets} brackets"),
         };
-        Self::new(plan, heading, |_| String::new(), |_| String::new())
+        Self::new(plan, heading, |_| None, |_| None)
     }
 
     pub(super) fn of_machine<A, O>(machine: &Machine<A, O>) -> Self {
@@ -38,16 +38,16 @@ impl Tree {
                 progress.total
             ),
         };
-        let step = |ix| format!("{} ", machine.step_mark(ix));
-        let bracket = |ix| format!("{} ", machine.bracket_mark(ix));
+        let step = |ix| Some(machine.step_mark(ix));
+        let bracket = |ix| Some(machine.bracket_mark(ix));
         Self::new(machine.plan(), heading, step, bracket)
     }
 
     fn new<A>(
         plan: &Plan<A>,
         heading: String,
-        step_mark: impl Fn(StepIx) -> String,
-        bracket_mark: impl Fn(BracketIx) -> String,
+        step_mark: impl Fn(StepIx) -> Option<Mark>,
+        bracket_mark: impl Fn(BracketIx) -> Option<Mark>,
     ) -> Self {
         let mut phases: Vec<Phase> = plan.steps().iter().map(|step| step.phase).collect();
         phases.sort_unstable();
@@ -58,7 +58,7 @@ impl Tree {
             .map(|phase| {
                 let lines = steps()
                     .filter(|(_, step)| step.phase == phase)
-                    .map(|(ix, step)| step_mark(ix) + &step_line(step))
+                    .map(|(ix, step)| Mark::on(step_mark(ix), &step_line(step)))
                     .collect();
                 (phase.to_string(), lines)
             })
@@ -75,7 +75,7 @@ impl Tree {
                     };
                     let covers = names(&bracket.covers);
                     let title = title(&bracket.title, bracket.name.as_str());
-                    format!("{}{title}{brief} around {covers}", bracket_mark(ix))
+                    Mark::on(bracket_mark(ix), &format!("{title}{brief} around {covers}"))
                 });
             branches.push(("brackets".to_owned(), lines.collect()));
         }
@@ -153,18 +153,47 @@ fn names(names: &[crate::Name]) -> String {
         .join(", ")
 }
 
+/// A sign, and the words for it.
+struct Mark(&'static str, String);
+
+impl Mark {
+    fn on(mark: Option<Self>, line: &str) -> String {
+        match mark {
+            Some(Self(sign, words)) => format!("{sign} {line}: {words}"),
+            None => line.to_owned(),
+        }
+    }
+
+    fn plain(sign: &'static str, words: &str) -> Self {
+        Self(sign, words.to_owned())
+    }
+
+    fn moving(slot: &Slot, verb: &str) -> Self {
+        let attempt = slot.attempt;
+        match slot.at {
+            At::Idle { .. } if attempt == 0 => Self::plain("·", "waiting"),
+            At::Idle { .. } => Self("·", format!("to {verb} again, attempt {}", attempt + 1)),
+            At::Running => Self("▶", format!("{verb}, attempt {attempt}")),
+            At::Unsure { .. } => Self("?", format!("{verb}, attempt {attempt}, to be observed")),
+            At::Stuck => Self("!", format!("{verb}, waits for an operator")),
+            At::Done => Self("✓", format!("{verb}, done")),
+            At::Failed => Self("✗", format!("{verb}, failed")),
+        }
+    }
+}
+
 impl<A, O> Machine<A, O> {
-    fn step_mark(&self, ix: StepIx) -> String {
+    fn step_mark(&self, ix: StepIx) -> Mark {
         let state = &self.state.steps[ix.index()];
-        let mut mark = match (state.undo.at, state.run.at) {
-            (At::Done, _) => "↩ undone".to_owned(),
+        let Mark(sign, mut words) = match (state.undo.at, state.run.at) {
+            (At::Done, _) => Mark::plain("↩", "undone"),
             (At::Idle { .. }, _) if state.undo.attempt == 0 => match state.run.at {
-                _ if state.skipped => "- skipped".to_owned(),
-                At::Done => "✓ done".to_owned(),
-                At::Failed => "✗ failed".to_owned(),
-                _ => moving(&state.run, "do"),
+                _ if state.skipped => Mark::plain("-", "skipped"),
+                At::Done => Mark::plain("✓", "done"),
+                At::Failed => Mark::plain("✗", "failed"),
+                _ => Mark::moving(&state.run, "do"),
             },
-            _ => moving(&state.undo, "undo"),
+            _ => Mark::moving(&state.undo, "undo"),
         };
         let left = state
             .extras
@@ -172,40 +201,26 @@ impl<A, O> Machine<A, O> {
             .filter(|extra| extra.slot.at != At::Done)
             .count();
         if left > 0 {
-            let _ = write!(mark, " ({left} to remove)");
+            let _ = write!(words, ", {left} to remove");
         }
-        if let Some(message) = state
-            .run
-            .message
-            .as_deref()
-            .filter(|_| state.run.at != At::Done)
-        {
-            let _ = write!(mark, " [{message}]");
+        let trouble = |slot: &Slot| match slot.at {
+            At::Done => None,
+            _ => slot.message.clone(),
+        };
+        if let Some(message) = trouble(&state.run).or_else(|| trouble(&state.undo)) {
+            let _ = write!(words, " ({message})");
         }
-        mark
+        Mark(sign, words)
     }
 
-    fn bracket_mark(&self, ix: BracketIx) -> String {
+    fn bracket_mark(&self, ix: BracketIx) -> Mark {
         let state = &self.state.brackets[ix.index()];
         match (&state.held, state.acquire.at, state.release.at) {
-            (Some(_), _, At::Idle { .. }) if state.release.attempt == 0 => "● held".to_owned(),
-            (Some(_), ..) => moving(&state.release, "release"),
-            (None, At::Idle { .. }, _) if state.round > 0 => "○ released".to_owned(),
-            (None, At::Failed, _) => "✗ failed".to_owned(),
-            (None, ..) => moving(&state.acquire, "acquire"),
+            (Some(_), _, At::Idle { .. }) if !state.spoiled => Mark::plain("●", "held"),
+            (Some(_), ..) => Mark::moving(&state.release, "release"),
+            (None, At::Idle { .. }, _) if state.round > 0 => Mark::plain("○", "released"),
+            (None, ..) => Mark::moving(&state.acquire, "acquire"),
         }
-    }
-}
-
-fn moving(slot: &Slot, verb: &str) -> String {
-    match slot.at {
-        At::Idle { .. } if slot.attempt == 0 => "· waiting".to_owned(),
-        At::Idle { .. } => format!("· to {verb} again, attempt {}", slot.attempt + 1),
-        At::Running => format!("▶ {verb}, attempt {}", slot.attempt),
-        At::Unsure { .. } => format!("? {verb}, attempt {}, to be observed", slot.attempt),
-        At::Stuck => format!("! {verb}, waits for an operator"),
-        At::Done => format!("✓ {verb}"),
-        At::Failed => format!("✗ {verb}"),
     }
 }
 

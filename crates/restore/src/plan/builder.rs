@@ -309,7 +309,7 @@ impl<A> PlanBuilder<A> {
                     }
                 }
                 (Place::Before, Undo::Impossible) => {
-                    reasons.push(PlanError::NoUndo { step: name() })
+                    reasons.push(PlanError::NoUndo { step: name() });
                 }
                 (Place::Pivot | Place::After, Undo::By(_)) => {
                     reasons.push(PlanError::UndoAfterPivot { step: name() });
