@@ -34,6 +34,11 @@
 //!
 //! [`ProviderExt`] has the conveniences: listing into a vector, looking one thing up that may be
 //! gone.
+//!
+//! # Testing one, and testing with one
+//!
+//! The feature `conformance` has a kit that makes a `#[test]` of every rule a provider keeps;
+//! the feature `sim` has a simulated cloud with five personalities, faults and a virtual clock.
 
 mod bytes;
 mod capabilities;

@@ -20,7 +20,7 @@ pub enum Call {
     Write,
 }
 
-/// Which call a scripted [`Fault`] meets.
+/// Which call a scripted [`Fault`](super::Fault) meets.
 #[derive(Clone, Copy, Debug)]
 pub struct At {
     call: Call,

@@ -1,5 +1,7 @@
 //! Every personality of the simulated cloud keeps every rule.
 
+mod proxy;
+
 use stillpoint_iaas::conformance::SimBed;
 use stillpoint_iaas::conformance_tests;
 use stillpoint_iaas::sim::Personality;
