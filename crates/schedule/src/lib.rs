@@ -7,6 +7,7 @@ mod evaluate;
 pub mod forecast;
 mod hash;
 pub mod policy;
+pub mod preview;
 pub mod retention;
 mod run;
 pub mod schedule;
