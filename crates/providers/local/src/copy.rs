@@ -64,7 +64,7 @@ pub(crate) fn copy(
         let mut at = extent.offset;
         while at < extent.end() {
             job.go_on()?;
-            failpoint::reached(Step::Use)?;
+            failpoint::reached(Step::Copy)?;
             let length = (extent.end() - at).min(CHUNK);
             let copied = if in_kernel {
                 match copy_range(from, to, at, length)? {

@@ -11,13 +11,15 @@ pub(crate) fn reached(_step: Step) -> std::io::Result<()> {
 }
 
 #[cfg(feature = "failpoint")]
-pub use armed::passed;
-#[cfg(feature = "failpoint")]
 pub(crate) use armed::reached;
+#[cfg(feature = "failpoint")]
+pub use armed::{hold_copies, passed};
 
 /// A kind of change to the folder.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
+    /// It is the next piece of a copy, and needs space.
+    Copy,
     /// It frees space, so that a full disk lets it pass.
     Free,
     /// It needs space.
@@ -27,8 +29,8 @@ pub(crate) enum Step {
 #[cfg(feature = "failpoint")]
 mod armed {
     use std::io;
-    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
     use rustix::process::{Signal, getpid, kill_process};
 
@@ -46,14 +48,27 @@ mod armed {
         PASSED.load(Ordering::SeqCst)
     }
 
+    /// Has every copy of this process wait before its next piece, until it is dropped.
+    pub fn hold_copies() -> MutexGuard<'static, ()> {
+        copies()
+    }
+
+    fn copies() -> MutexGuard<'static, ()> {
+        static COPIES: Mutex<()> = Mutex::new(());
+        COPIES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn reached(step: Step) -> io::Result<()> {
         let now = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+        if step == Step::Copy {
+            drop(copies());
+        }
         match plan() {
             Some(("kill", at)) if now == *at => {
                 kill_process(getpid(), Signal::KILL)?;
                 unreachable!("SIGKILL cannot be survived")
             }
-            Some(("full", from)) if now >= *from && step == Step::Use => {
+            Some(("full", from)) if now >= *from && step != Step::Free => {
                 Err(io::ErrorKind::StorageFull.into())
             }
             Some(("once", at)) if now == *at => Err(io::Error::other("failed by a test")),

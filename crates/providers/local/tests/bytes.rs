@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use bed::{Bed, MIB, create_volume, drive, key, settle, snapshot, take_volume, volume};
 use stillpoint_core::{Detail, Disk, ErrorKind};
 use stillpoint_iaas::{Observation, Operation, Provider, content_digest};
+use stillpoint_local::{LocalProvider, failpoint};
 
 #[tokio::test]
 async fn what_is_written_is_read_back_and_a_snapshot_is_not_written() {
@@ -80,7 +81,7 @@ async fn a_copy_tells_its_progress_and_stops_when_asked() {
     let disk = volume("disk.raw");
     let file = fs::File::create(bed.file("disk.raw")).unwrap();
     let piece = vec![9; 1 << 20];
-    for at in 0..192 {
+    for at in 0..24 {
         file.write_all_at(&piece, at * MIB).unwrap();
     }
     drop(file);
@@ -88,7 +89,9 @@ async fn a_copy_tells_its_progress_and_stops_when_asked() {
     let take = take_volume(&disk);
     let before = bed.inventory().len();
 
+    let held = failpoint::hold_copies();
     provider.submit(&key("stopped"), &take).await.unwrap();
+    bed.copying("stopped").await;
     let delete = Operation::DeleteVolume {
         volume: disk.clone(),
     };
@@ -98,6 +101,7 @@ async fn a_copy_tells_its_progress_and_stops_when_asked() {
     let other = provider.submit(&key("stopped"), &delete).await.unwrap_err();
     assert_eq!(other.kind(), ErrorKind::Conflict, "{other}");
     provider.cancel(&key("stopped"), &take, None).await.unwrap();
+    drop(held);
     match settle(&provider, "stopped", &take).await {
         Observation::Cancelled { left } => assert!(left.is_empty()),
         other => panic!("{other:?}"),
@@ -118,7 +122,7 @@ async fn a_copy_tells_its_progress_and_stops_when_asked() {
                 look_again_in,
             } => {
                 let progress = progress.unwrap();
-                assert_eq!(progress.total(), 192 * MIB);
+                assert_eq!(progress.total(), 24 * MIB);
                 assert!(progress.done() >= last);
                 last = progress.done();
                 tokio::time::sleep(look_again_in).await;
@@ -128,15 +132,24 @@ async fn a_copy_tells_its_progress_and_stops_when_asked() {
         }
     }
 
-    // Dropped in the middle, nothing of it stays and the folder is free.
+    // Dropped in the middle, it is over with the drop, and the folder is free.
+    let held = failpoint::hold_copies();
     provider.submit(&key("dropped"), &take).await.unwrap();
-    drop(provider);
+    bed.copying("dropped").await;
+    let dropping = std::thread::spawn(move || drop(provider));
+    let busy = LocalProvider::open("here", bed.path()).unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::Busy);
+    drop(held);
+    dropping.join().unwrap();
     let provider = bed.open();
     let told = provider
         .observe(&key("dropped"), &take, None)
         .await
         .unwrap();
-    assert!(matches!(told, Observation::Absent), "{told:?}");
+    assert!(
+        matches!(told, Observation::Absent | Observation::Done { .. }),
+        "{told:?}"
+    );
     assert_eq!(
         fs::read_dir(bed.file(".stillpoint/staged"))
             .unwrap()

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bed::{Bed, MIB, create_instance, drive, instance, key, take};
+use bed::{Bed, MIB, create_instance, drive, instance, key, settle, take};
 use stillpoint_core::{Capture, Consistency, ErrorKind, ResourceRef, Result};
 use stillpoint_iaas::{FreezeCapability, Observation, Operation, Output, Provider, TakeSnapshot};
-use stillpoint_local::{Freezer, LocalProvider};
+use stillpoint_local::{Freezer, LocalProvider, failpoint};
 
 /// A guest: a thread that writes a counter to both of its disks, the second after the first,
 /// unless it is frozen.
@@ -40,12 +40,12 @@ impl Guest {
         thread::spawn(move || {
             let mut files = disks.map(|path| OpenOptions::new().write(true).open(path).unwrap());
             for count in 1_u64.. {
-                if inside.ended.load(Ordering::SeqCst) {
-                    return;
-                }
                 while inside.frozen.load(Ordering::SeqCst) && !inside.ended.load(Ordering::SeqCst) {
                     inside.still.store(true, Ordering::SeqCst);
                     thread::yield_now();
+                }
+                if inside.ended.load(Ordering::SeqCst) {
+                    return;
                 }
                 inside.still.store(false, Ordering::SeqCst);
                 for file in &mut files {
@@ -231,15 +231,45 @@ async fn a_freeze_that_takes_too_long_fails_and_is_thawed() {
 
 #[tokio::test]
 async fn a_freeze_that_holds_nothing_is_found_out() {
-    let (_bed, guest, provider, disks) = running().await;
+    let (bed, guest, provider, disks) = running().await;
     guest.hangs.store(true, Ordering::SeqCst);
     // The hook says so, and the guest goes on writing.
     let take = quiesced(&disks, Duration::from_secs(30));
-    let error = drive(&provider, "take", &take).await.unwrap_err();
+    let held = failpoint::hold_copies();
+    provider.submit(&key("take"), &take).await.unwrap();
+    bed.copying("take").await;
+    let counter = || std::fs::read(bed.file("root.raw")).unwrap()[..8].to_vec();
+    let then = counter();
+    while counter() == then {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(held);
+    let Observation::Failed { error, .. } = settle(&provider, "take", &take).await else {
+        panic!("it was taken");
+    };
     assert!(
         error
             .to_string()
             .contains("was written while it was copied"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_snapshot_that_outlasts_its_freeze_fails() {
+    let (bed, guest, provider, disks) = running().await;
+    let take = quiesced(&disks, Duration::from_millis(500));
+    let held = failpoint::hold_copies();
+    provider.submit(&key("take"), &take).await.unwrap();
+    bed.copying("take").await;
+    // Ended, so that nothing but the thaw itself is there to be noticed.
+    guest.ended.store(true, Ordering::SeqCst);
+    while guest.thaws.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(held);
+    let Observation::Failed { error, .. } = settle(&provider, "take", &take).await else {
+        panic!("it was taken");
+    };
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 }

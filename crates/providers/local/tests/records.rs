@@ -156,7 +156,7 @@ async fn a_damaged_commit_is_one_operations_trouble() {
     let take = take_volume(&disk);
     match provider.observe(&key("bad"), &take, None).await.unwrap() {
         Observation::Unknown { evidence, .. } => {
-            assert!(evidence.contains("commits/bad.json"), "{evidence}")
+            assert!(evidence.contains("commits/bad.json"), "{evidence}");
         }
         other => panic!("{other:?}"),
     }

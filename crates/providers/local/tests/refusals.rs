@@ -14,7 +14,7 @@ use bed::{
 };
 use stillpoint_core::{Error, ErrorKind, Memory, ResourceRef, World};
 use stillpoint_iaas::{Observation, Operation, OperationKind, Provider};
-use stillpoint_local::LocalProvider;
+use stillpoint_local::{LocalProvider, failpoint};
 
 /// Refused with this kind, these words and nothing changed, neither in the folder nor as told.
 async fn refused(
@@ -159,13 +159,7 @@ async fn a_volume_that_something_writes_is_refused_and_who_does_is_named() {
 async fn a_volume_that_changes_while_it_is_copied_gives_no_snapshot() {
     let bed = Bed::new();
     let disk = volume("disk.raw");
-    // Data throughout, so that copying takes a while.
-    let file = fs::File::create(bed.file("disk.raw")).unwrap();
-    let piece = vec![7; 1 << 20];
-    for at in 0..192 {
-        file.write_all_at(&piece, at * MIB).unwrap();
-    }
-    drop(file);
+    bed.volume("disk.raw", 4 * MIB, 7);
     let provider = bed.open();
     let append = || {
         let mut file = OpenOptions::new()
@@ -200,25 +194,11 @@ async fn a_volume_that_changes_while_it_is_copied_gives_no_snapshot() {
     ];
     for (name, change) in changes {
         let operation = take_volume(&disk);
+        let held = failpoint::hold_copies();
         provider.submit(&key(name), &operation).await.unwrap();
-        // Once it goes through the bytes, its look at the file before is over.
-        loop {
-            match provider
-                .observe(&key(name), &operation, None)
-                .await
-                .unwrap()
-            {
-                Observation::Running {
-                    progress: Some(progress),
-                    ..
-                } if progress.done() == 0 => {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                Observation::Running { .. } => break,
-                other => panic!("{name} came too late: {other:?}"),
-            }
-        }
+        bed.copying(name).await;
         change();
+        drop(held);
         match bed::settle(&provider, name, &operation).await {
             Observation::Failed { error, left } => {
                 assert!(left.is_empty());

@@ -51,6 +51,16 @@ impl Bed {
         volume(name)
     }
 
+    /// Returns once the copy of this key's first part has begun, its look at the source behind it.
+    pub(crate) async fn copying(&self, key_text: &str) {
+        let staged = self
+            .file(".stillpoint/staged")
+            .join(format!("{key_text}.0.raw"));
+        while !staged.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
     pub(crate) fn inventory(&self) -> BTreeMap<String, String> {
         inventory(self.path())
     }
