@@ -4,7 +4,7 @@
 //! offset, no leap seconds. jiff has the same calendar, but not a step from and to a day number
 //! that is cheap enough to sit in the inner loop of a search.
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 
 pub(crate) const DAY: i64 = 86_400;
 pub(crate) const LAST_YEAR: i32 = 9999;
@@ -79,16 +79,45 @@ pub(crate) fn wall_of(at: DateTime) -> Wall {
 
 /// The date and time of a wall; `None` beyond the years -9999 to 9999.
 pub(crate) fn datetime_of(wall: Wall) -> Option<DateTime> {
-    let day = i32::try_from(wall.div_euclid(DAY)).ok()?;
-    let second = wall.rem_euclid(DAY) as u32;
-    let (year, month, day) = date_of(day);
-    let date = Date::new(i16::try_from(year).ok()?, month as i8, day as i8).ok()?;
-    let (hour, minute) = (second / 3600, second / 60 % 60);
-    Some(date.at(hour as i8, minute as i8, (second % 60) as i8, 0))
+    WallDate::of(wall)?.datetime(wall)
+}
+
+/// The date of a time on the wall, taken apart: a search has it at hand, and it is not for free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WallDate {
+    pub(crate) year: i32,
+    pub(crate) month: u32,
+    pub(crate) day: u32,
+}
+
+impl WallDate {
+    pub(crate) fn of(wall: Wall) -> Option<Self> {
+        let (year, month, day) = date_of(i32::try_from(wall.div_euclid(DAY)).ok()?);
+        Some(Self { year, month, day })
+    }
+
+    /// With the time of the day of that wall.
+    pub(crate) fn datetime(self, wall: Wall) -> Option<DateTime> {
+        let second = wall.rem_euclid(DAY) as u32;
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let year = i16::try_from(self.year).ok()?;
+        DateTime::new(
+            year,
+            self.month as i8,
+            self.day as i8,
+            hour as i8,
+            minute as i8,
+            (second % 60) as i8,
+            0,
+        )
+        .ok()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::Date;
+
     use super::*;
 
     #[test]

@@ -59,17 +59,15 @@ impl Days {
         clamp: false,
     };
 
-    /// The matching days of a month, bits 1 to 31.
-    pub(crate) fn in_month(&self, year: i32, month: u32) -> u32 {
+    /// The matching days of a month, bits 1 to 31. `first` is the number of its first day.
+    pub(crate) fn in_month(&self, year: i32, month: u32, first: i32) -> u32 {
         let length = days_in(year, month);
         let days = match (self.any_of_month, self.any_of_week) {
             (true, true) => ALL,
             (false, true) => self.of_month(length),
-            (true, false) => self.of_week(year, month, length),
-            (false, false) if self.both => {
-                self.of_month(length) & self.of_week(year, month, length)
-            }
-            (false, false) => self.of_month(length) | self.of_week(year, month, length),
+            (true, false) => self.of_week(first, length),
+            (false, false) if self.both => self.of_month(length) & self.of_week(first, length),
+            (false, false) => self.of_month(length) | self.of_week(first, length),
         };
         days & through(length)
     }
@@ -88,7 +86,10 @@ impl Days {
         }
         // These years begin on every weekday, as leap years and as common ones.
         (2000..2028).any(|year| {
-            (1..=12).any(|month| months >> month & 1 == 1 && days.in_month(year, month) != 0)
+            (1..=12).any(|month| {
+                let first = day_number(year, month, 1);
+                months >> month & 1 == 1 && days.in_month(year, month, first) != 0
+            })
         })
     }
 
@@ -99,8 +100,7 @@ impl Days {
         self.from_start | from_end | if beyond { 1 << length } else { 0 }
     }
 
-    fn of_week(&self, year: i32, month: u32, length: u32) -> u32 {
-        let first = day_number(year, month, 1);
+    fn of_week(&self, first: i32, length: u32) -> u32 {
         let first_weekday = weekday(first);
         // Turned so that bit 0 is the weekday of the first, repeated five times, moved to bit 1.
         let such = |weekdays: u8| {

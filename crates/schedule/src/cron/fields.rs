@@ -1,9 +1,9 @@
 //! The fields of an expression as bit sets, and the search for a match on the wall.
 
 use crate::{
-    civil::{CYCLE, DAY, LAST_YEAR, Wall, date_of, day_number},
+    civil::{CYCLE, DAY, LAST_YEAR, Wall, WallDate, day_number},
     cron::days::Days,
-    evaluate::WallRule,
+    evaluate::{Match, WallRule},
 };
 
 pub(crate) const EVERY_60: u64 = (1 << 60) - 1;
@@ -27,8 +27,12 @@ impl Fields {
         self.hours == EVERY_HOUR
     }
 
-    fn has_month(&self, month: u32) -> bool {
-        self.months >> month & 1 == 1
+    fn in_month(&self, year: i32, month: u32, first: i32) -> u32 {
+        if self.months >> month & 1 == 1 {
+            self.days.in_month(year, month, first)
+        } else {
+            0
+        }
     }
 
     /// The first time of the day at or after a second of the day.
@@ -69,24 +73,23 @@ impl Fields {
 }
 
 impl WallRule for Fields {
-    fn at_or_after(&self, wall: Wall) -> Option<Wall> {
-        let today = i32::try_from(wall.div_euclid(DAY)).ok()?;
-        let second = wall.rem_euclid(DAY) as u32;
-        let (mut year, mut month, day) = date_of(today);
-        let end = (year + CYCLE).min(LAST_YEAR);
+    fn at_or_after(&self, wall: Wall) -> Option<Match> {
+        let (today, second) = split(wall)?;
+        let WallDate {
+            mut year,
+            mut month,
+            day,
+        } = WallDate::of(wall)?;
+        let mut first = today - day as i32 + 1;
         // What is left of this month; then whole months.
-        let mut days = if self.has_month(month) {
-            self.days.in_month(year, month)
-        } else {
-            0
-        };
+        let mut days = self.in_month(year, month, first);
         if days >> day & 1 == 1
             && let Some(time) = self.time_at_or_after(second)
         {
-            return Some(i64::from(today) * DAY + i64::from(time));
+            return Some(found(year, month, day, first, time));
         }
         days &= !1 << day;
-        let first = i64::from(self.time_at_or_after(0)?);
+        let end = (year + CYCLE).min(LAST_YEAR);
         while days == 0 {
             match at_or_above(self.months.into(), month + 1) {
                 Some(next) => month = next,
@@ -95,29 +98,30 @@ impl WallRule for Fields {
             if year > end {
                 return None;
             }
-            days = self.days.in_month(year, month);
+            first = day_number(year, month, 1);
+            days = self.days.in_month(year, month, first);
         }
-        let day = day_number(year, month, lowest(days.into()));
-        Some(i64::from(day) * DAY + first)
+        let time =
+            lowest(self.hours.into()) * 3600 + lowest(self.minutes) * 60 + lowest(self.seconds);
+        Some(found(year, month, lowest(days.into()), first, time))
     }
 
-    fn at_or_before(&self, wall: Wall) -> Option<Wall> {
-        let today = i32::try_from(wall.div_euclid(DAY)).ok()?;
-        let second = wall.rem_euclid(DAY) as u32;
-        let (mut year, mut month, day) = date_of(today);
-        let end = (year - CYCLE).max(-LAST_YEAR);
-        let mut days = if self.has_month(month) {
-            self.days.in_month(year, month)
-        } else {
-            0
-        };
+    fn at_or_before(&self, wall: Wall) -> Option<Match> {
+        let (today, second) = split(wall)?;
+        let WallDate {
+            mut year,
+            mut month,
+            day,
+        } = WallDate::of(wall)?;
+        let mut first = today - day as i32 + 1;
+        let mut days = self.in_month(year, month, first);
         if days >> day & 1 == 1
             && let Some(time) = self.time_at_or_before(second)
         {
-            return Some(i64::from(today) * DAY + i64::from(time));
+            return Some(found(year, month, day, first, time));
         }
         days &= (1 << day) - 1;
-        let last = i64::from(self.time_at_or_before(DAY as u32 - 1)?);
+        let end = (year - CYCLE).max(-LAST_YEAR);
         while days == 0 {
             match below(self.months.into(), month) {
                 Some(previous) => month = previous,
@@ -126,10 +130,29 @@ impl WallRule for Fields {
             if year < end {
                 return None;
             }
-            days = self.days.in_month(year, month);
+            first = day_number(year, month, 1);
+            days = self.days.in_month(year, month, first);
         }
-        let day = day_number(year, month, highest(days.into()));
-        Some(i64::from(day) * DAY + last)
+        let time =
+            highest(self.hours.into()) * 3600 + highest(self.minutes) * 60 + highest(self.seconds);
+        Some(found(year, month, highest(days.into()), first, time))
+    }
+}
+
+/// The day's number and the second of the day.
+fn split(wall: Wall) -> Option<(i32, u32)> {
+    Some((
+        i32::try_from(wall.div_euclid(DAY)).ok()?,
+        wall.rem_euclid(DAY) as u32,
+    ))
+}
+
+fn found(year: i32, month: u32, day: u32, first: i32, time: u32) -> Match {
+    let number = first + day as i32 - 1;
+    let wall = i64::from(number) * DAY + i64::from(time);
+    Match {
+        wall,
+        date: WallDate { year, month, day },
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     civil::Wall,
     cron::{Cron, Days, EVERY_MONTH, Fields},
-    evaluate::WallRule,
+    evaluate::{Match, WallRule},
     schedule::ScheduleError,
 };
 
@@ -96,14 +96,14 @@ fn at(time: Time, days: Days) -> Fields {
 }
 
 impl WallRule for When {
-    fn at_or_after(&self, wall: Wall) -> Option<Wall> {
+    fn at_or_after(&self, wall: Wall) -> Option<Match> {
         match self {
             Self::Cron(cron) => cron.fields().at_or_after(wall),
             _ => self.rule(|rule| rule.at_or_after(wall)),
         }
     }
 
-    fn at_or_before(&self, wall: Wall) -> Option<Wall> {
+    fn at_or_before(&self, wall: Wall) -> Option<Match> {
         self.rule(|rule| rule.at_or_before(wall))
     }
 }
