@@ -1,11 +1,14 @@
 //! The machine against small worlds: exhaustively, at random, and with each guard switched off.
 
+mod acts;
 mod canon;
 mod exhaustive;
 mod guards;
-mod model;
+mod job;
+mod journal;
 mod plans;
 mod random;
+mod rules;
 mod world;
 
 /// The named guards of the machine.

@@ -6,6 +6,7 @@ mod end;
 mod errors;
 mod fall;
 mod legal;
+mod may;
 pub(crate) mod state;
 mod tree;
 

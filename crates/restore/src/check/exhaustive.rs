@@ -14,7 +14,8 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::{
     Guard,
-    model::{Act, Budget, Job},
+    acts::Act,
+    job::{Budget, Job},
     plans,
 };
 use crate::{Outcome, Plan};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Guard,
     exhaustive::{Small, search},
-    model::Budget,
+    job::Budget,
     plans,
 };
 use crate::Plan;

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use proptest::{prelude::*, test_runner::TestCaseResult};
 
 use super::{
-    model::{Budget, Job},
+    job::{Budget, Job},
     plans::{quick, slow},
 };
 use crate::{Bracket, Group, Plan, Record, Step};

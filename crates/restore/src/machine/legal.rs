@@ -56,7 +56,8 @@ impl<A, O> Machine<A, O> {
                 pivot: self.plan.step(pivot).name.clone(),
             });
         }
-        if self.finished() {
+        // One that waits for an operator can be told to go back when it is resumed.
+        if self.state.stuck == 0 && self.finished() {
             return Err(StopRefused::Ended);
         }
         Ok(())
