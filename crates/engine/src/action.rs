@@ -42,6 +42,13 @@ pub enum Action {
         /// Whatever it understands.
         body: Value,
     },
+    /// Delete these.
+    Delete {
+        /// The provider that has them.
+        provider: String,
+        /// What is to be deleted; what is gone already is no failure.
+        resources: Vec<ResourceRef>,
+    },
     /// Delete everything that a step brought about.
     Discard {
         /// The provider that has it.
@@ -67,7 +74,7 @@ impl Action {
             Self::Ask { bytes, .. } | Self::Compare { bytes, .. } | Self::Verify { bytes, .. } => {
                 *bytes
             }
-            Self::Custom { .. } | Self::Discard { .. } => 0,
+            Self::Custom { .. } | Self::Delete { .. } | Self::Discard { .. } => 0,
         }
     }
 }

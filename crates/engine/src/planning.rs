@@ -154,6 +154,16 @@ impl Asked<'_> {
             .deadline(MOVING)
     }
 
+    /// A step that deletes something. There is no way back from it.
+    fn deletes(&self, name: impl Into<String>, resource: ResourceRef) -> Step<Action> {
+        let provider = self.name.to_owned();
+        let action = Action::Delete {
+            provider,
+            resources: vec![resource],
+        };
+        Step::new(name.into(), action).deadline(QUICK)
+    }
+
     /// A bracket that asks this provider both times.
     fn bracket(&self, name: &str, acquire: Operation, release: Operation) -> Bracket<Action> {
         let ask = |operation| Action::Ask {

@@ -140,6 +140,10 @@ impl Workshop {
                 })?;
                 Work::Custom(Custom::new(executor, body.clone(), own(machine, call)))
             }
+            Action::Delete {
+                provider,
+                resources,
+            } => Work::Discard(Discard::new(self, provider, resources.clone()).await?),
             Action::Discard { provider, step } => {
                 let resources = discarded(machine, call, step);
                 Work::Discard(Discard::new(self, provider, resources).await?)

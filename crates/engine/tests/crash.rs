@@ -14,7 +14,10 @@ use stillpoint_restore::Outcome;
 async fn killed_at_every_write() {
     let mut kills = 0;
     for personality in Personality::ALL {
-        for story in Story::ALL.into_iter().filter(|story| story.works_on(personality)) {
+        for story in Story::ALL
+            .into_iter()
+            .filter(|story| story.works_on(personality))
+        {
             for after in [false, true] {
                 let mut at = 1;
                 while kill_at(personality, story, at, after).await {
@@ -43,7 +46,10 @@ async fn kill_at(personality: Personality, story: Story, at: usize, after: bool)
     let running = async {
         let id = engine.start_once(&asked, "story").await.unwrap();
         let day = std::time::Duration::from_secs(86_400);
-        tokio::time::timeout(day, engine.wait(id)).await.expect(&what).unwrap()
+        tokio::time::timeout(day, engine.wait(id))
+            .await
+            .expect(&what)
+            .unwrap()
     };
     tokio::select! {
         biased;
@@ -63,7 +69,12 @@ async fn kill_at(personality: Personality, story: Story, at: usize, after: bool)
     assert_eq!(jobs, earlier + 1, "{what}");
     if let Some(Outcome::NeedsIntervention { .. }) = &job.outcome {
         // Only where nobody but a person can tell what a lost call did.
-        assert_eq!(personality, Personality::Process, "{what}: {:#?}", job.outcome);
+        assert_eq!(
+            personality,
+            Personality::Process,
+            "{what}: {:#?}",
+            job.outcome
+        );
         return true;
     }
     assert!(job.is_good(), "{what}: {:#?}", job.outcome);
@@ -72,7 +83,11 @@ async fn kill_at(personality: Personality, story: Story, at: usize, after: bool)
     match request {
         Request::Restore(restore) if story == Story::InPlace => {
             let snapshot = bench.snapshot(restore.snapshot).await;
-            let held: Vec<_> = snapshot.parts.iter().map(|part| part.digest.unwrap()).collect();
+            let held: Vec<_> = snapshot
+                .parts
+                .iter()
+                .map(|part| part.digest.unwrap())
+                .collect();
             assert_eq!(now.to_vec(), held, "{what}");
         }
         Request::Undo { .. } => assert_ne!(now[0], volumes[0], "{what}"),

@@ -1,9 +1,8 @@
 use stillpoint_core::{JobId, ResourceKind, Result, Snapshot, SnapshotState};
-use stillpoint_iaas::Operation;
+use stillpoint_iaas::OperationKind;
 use stillpoint_restore::{Phase, Plan};
 
 use super::{Planner, build, size};
-use crate::action::Ask;
 use crate::plan::{Change, Claim, Effect, JobPlan};
 use crate::request::Request;
 
@@ -32,13 +31,14 @@ impl Planner<'_> {
         for (number, part) in snapshot.parts.iter().enumerate() {
             let gone = part.snapshot.clone();
             let operation = match gone.kind() {
-                ResourceKind::Image => Operation::DeleteImage { image: gone },
-                _ => Operation::DeleteSnapshot { snapshot: gone },
+                ResourceKind::Image => OperationKind::DeleteImage,
+                _ => OperationKind::DeleteSnapshot,
             };
-            asked.needs(&[operation.kind()], &mut blocked);
-            let title = operation.to_string();
-            let step = asked.changes(format!("delete/{number}"), Ask::Ready(operation), 0);
-            let step = step.title(title).phase(Phase::CuttingOver);
+            asked.needs(&[operation], &mut blocked);
+            let step = asked
+                .deletes(format!("delete/{number}"), gone)
+                .title(format!("delete `{}`", part.disk))
+                .phase(Phase::CuttingOver);
             plan = plan.step(if number == 0 {
                 step.pivot()
             } else {

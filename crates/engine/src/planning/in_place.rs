@@ -359,10 +359,7 @@ fn used_up(
         before = vec!["tidy/0".into()];
     }
     for (number, part) in parts.iter().enumerate() {
-        let delete = Operation::DeleteSnapshot {
-            snapshot: part.snapshot.clone(),
-        };
-        let step = asked.changes(format!("used/{number}"), Ask::Ready(delete), 0);
+        let step = asked.deletes(format!("used/{number}"), part.snapshot.clone());
         let step = step
             .title("delete the safety snapshot that was used")
             .phase(Phase::Unlocking);

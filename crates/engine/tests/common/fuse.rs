@@ -15,24 +15,39 @@ pub struct Fuse {
     /// Commits to go; 0: it never blows.
     left: AtomicUsize,
     after: bool,
+    /// It only tells, and lets everything go on.
+    passing: bool,
     pub blown: Notify,
     pub commits: AtomicUsize,
 }
 
 impl Fuse {
     pub fn new(inner: Arc<dyn State>, at: usize, after: bool) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            left: AtomicUsize::new(at),
-            after,
-            blown: Notify::new(),
-            commits: AtomicUsize::new(0),
-        })
+        Arc::new(Self::made(inner, at, after, false))
     }
 
-    async fn blow(&self) -> ! {
+    /// One that only tells that the n-th commit is durable.
+    pub fn passing(inner: Arc<dyn State>, at: usize) -> Arc<Self> {
+        Arc::new(Self::made(inner, at, true, true))
+    }
+
+    fn made(inner: Arc<dyn State>, at: usize, after: bool, passing: bool) -> Self {
+        let (left, commits) = (AtomicUsize::new(at), AtomicUsize::new(0));
+        Self {
+            inner,
+            left,
+            after,
+            passing,
+            blown: Notify::new(),
+            commits,
+        }
+    }
+
+    async fn blow(&self) {
         self.blown.notify_one();
-        std::future::pending().await
+        if !self.passing {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -56,7 +71,9 @@ impl State for Fuse {
         self.commits.fetch_add(1, Ordering::SeqCst);
         let blows = self
             .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
             == Ok(1);
         if blows && !self.after {
             self.blow().await;

@@ -70,8 +70,13 @@ impl Bench {
 
     pub fn with(personality: Personality, shape: impl FnOnce(NewInstance) -> NewInstance) -> Self {
         let clock = clock_from("2026-03-01T02:00:00Z".parse().unwrap());
-        let cloud = SimCloud::builder(personality).name("prod").clock(clock).build();
-        let instance = NewInstance::new("web-1").disk("root", 2 * CHUNK).disk("data", CHUNK);
+        let cloud = SimCloud::builder(personality)
+            .name("prod")
+            .clock(clock)
+            .build();
+        let instance = NewInstance::new("web-1")
+            .disk("root", 2 * CHUNK)
+            .disk("data", CHUNK);
         let web = cloud.add_instance(shape(instance.ephemeral("scratch", CHUNK)));
         for (seed, disk) in ["root", "data"].into_iter().enumerate() {
             let disk = cloud.disk(&web, disk).unwrap();
@@ -79,7 +84,13 @@ impl Bench {
         }
         let state: Arc<dyn State> = Arc::new(Memory::new());
         let (engine, driving) = start(&cloud, &state);
-        Self { cloud, state, engine, web, driving }
+        Self {
+            cloud,
+            state,
+            engine,
+            web,
+            driving,
+        }
     }
 
     /// Puts another engine, on this view of the state, in the place of the one there is.
@@ -106,17 +117,30 @@ impl Bench {
             _ => self.take().await.unwrap(),
         };
         let restore = Restore::in_place(taken.id);
-        let to = |to| Request::Restore(Restore { to, ..restore.clone() });
+        let to = |to| {
+            Request::Restore(Restore {
+                to,
+                ..restore.clone()
+            })
+        };
         self.cloud.fill(&self.disk("root"), 99);
         match story {
             Story::Accept | Story::Undo => {
                 let job = self.run(Request::Restore(restore)).await.unwrap().id;
-                if story == Story::Undo { Request::Undo { job } } else { Request::Accept { job } }
+                if story == Story::Undo {
+                    Request::Undo { job }
+                } else {
+                    Request::Accept { job }
+                }
             }
             Story::Delete => Request::Delete { snapshot: taken.id },
             Story::InPlace => Request::Restore(restore),
-            Story::New => to(Target::New { name: "web-2".into() }),
-            Story::Template => to(Target::Template { name: "golden".into() }),
+            Story::New => to(Target::New {
+                name: "web-2".into(),
+            }),
+            Story::Template => to(Target::Template {
+                name: "golden".into(),
+            }),
             Story::Take => unreachable!("it was answered above"),
         }
     }
@@ -138,7 +162,12 @@ impl Bench {
     }
 
     pub async fn snapshots(&self) -> Vec<Snapshot> {
-        let page = self.engine.catalogue().list(&Query::default()).await.unwrap();
+        let page = self
+            .engine
+            .catalogue()
+            .list(&Query::default())
+            .await
+            .unwrap();
         page.rows.into_iter().map(|row| row.snapshot).collect()
     }
 
@@ -147,7 +176,10 @@ impl Bench {
         let day = std::time::Duration::from_secs(86_400);
         match tokio::time::timeout(day, self.engine.wait(id)).await {
             Ok(job) => job.unwrap(),
-            Err(_) => panic!("job {id} goes on for a day:\n{}", self.engine.tree(id).await.unwrap()),
+            Err(_) => panic!(
+                "job {id} goes on for a day:\n{}",
+                self.engine.tree(id).await.unwrap()
+            ),
         }
     }
 
@@ -156,7 +188,10 @@ impl Bench {
     pub async fn check_no_orphans(&self, what: &str) {
         self.cloud.settle().await;
         let inventory = self.cloud.inventory();
-        let ours: BTreeSet<_> = inventory.ours().map(|(resource, _)| resource.clone()).collect();
+        let ours: BTreeSet<_> = inventory
+            .ours()
+            .map(|(resource, _)| resource.clone())
+            .collect();
         let mut known = BTreeSet::new();
         for snapshot in self.snapshots().await {
             known.extend(snapshot.parts.into_iter().map(|part| part.snapshot));
@@ -166,8 +201,14 @@ impl Bench {
         }
         let orphans: Vec<_> = ours.difference(&known).collect();
         let lost: Vec<_> = known.difference(&ours).collect();
-        assert!(orphans.is_empty(), "{what}: orphans {orphans:?}\n{inventory}");
-        assert!(lost.is_empty(), "{what}: in the catalogue only {lost:?}\n{inventory}");
+        assert!(
+            orphans.is_empty(),
+            "{what}: orphans {orphans:?}\n{inventory}"
+        );
+        assert!(
+            lost.is_empty(),
+            "{what}: in the catalogue only {lost:?}\n{inventory}"
+        );
     }
 }
 
