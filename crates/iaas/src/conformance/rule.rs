@@ -66,6 +66,8 @@ rules! { $
     RefusedIsUntouched: refusals::refused_is_untouched,
     /// What is not among the capabilities is refused as `Unsupported`, before any change.
     UnsupportedIsTyped: refusals::unsupported_is_typed,
+    /// What was there before is touched by no operation but one on itself.
+    ForeignIsUntouched: refusals::foreign_is_untouched,
     /// What is among the capabilities is done.
     SupportedIsDone: refusals::supported_is_done,
     /// As many operations as the limits allow are taken at once.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use stillpoint_core::{Capture, Consistency, ErrorKind, ResourceRef};
-use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud};
-use stillpoint_iaas::{Observation, Operation, Provider};
-use tokio::time::sleep;
+use stillpoint_iaas::sim::{At, Fault, NewInstance, Personality, SimCloud};
+use stillpoint_iaas::{Observation, Operation, OperationKind, Provider};
+use tokio::time::{sleep, timeout};
 
 use crate::ask::{MIB, key, run, snapshot, submit, taken};
 
@@ -134,4 +134,27 @@ async fn a_quiesce_whose_host_dies_thaws_itself() {
     cloud.settle().await;
     assert!(!cloud.is_frozen(&web));
     assert!(cloud.freeze_log()[1].thawed_itself);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_freeze_that_hangs_holds_until_it_thaws_itself() {
+    for done in [false, true] {
+        let cloud = SimCloud::new(Personality::Declarative);
+        let (web, ..) = counting(&cloud);
+        let provider = cloud.connect();
+        cloud.fault(At::submit(OperationKind::Freeze), Fault::LostReply { done });
+        let hung = freeze(&web, 30);
+        let wait = Duration::from_secs(10);
+        let answer = timeout(wait, submit(&provider, "freeze", &hung)).await;
+        assert!(answer.is_err(), "{answer:?}");
+        assert_eq!(cloud.is_frozen(&web), done);
+        let seen = provider.observe(&key("freeze"), &hung, None).await;
+        assert_eq!(
+            done,
+            matches!(seen, Ok(Observation::Done { .. })),
+            "{seen:?}"
+        );
+        cloud.settle().await;
+        assert!(!cloud.is_frozen(&web));
+    }
 }

@@ -21,6 +21,7 @@ pub(crate) enum Flaw {
     HidesTwins,
     HidesWhatIsLeft,
     IgnoresLabels,
+    LabelsTheSource,
     LeavesLitter,
     LimitsBelow,
     LooksAgainAtOnce,

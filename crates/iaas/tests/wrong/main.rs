@@ -51,6 +51,7 @@ wrong_providers! {
     HidesTwins as it_does_not_tell_of_twins on Rest breaks TwinsAreTold;
     HidesWhatIsLeft as it_does_not_tell_what_is_left on Rest breaks CancelNamesWhatIsLeft;
     IgnoresLabels as it_ignores_the_labels_of_a_filter on Declarative breaks FiltersAreKept;
+    LabelsTheSource as it_marks_what_it_takes_a_snapshot_of on Declarative breaks ForeignIsUntouched;
     LeavesLitter as it_makes_first_and_checks_then on Rest breaks RefusedIsUntouched;
     LimitsBelow as it_refuses_below_its_limits on Declarative breaks LimitsAreTrue;
     LooksAgainAtOnce as it_wants_to_be_asked_at_once on Rest breaks LooksAgainLater;

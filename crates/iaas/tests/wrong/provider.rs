@@ -186,6 +186,16 @@ impl Wrong {
         let twisted = self.twisted(operation).await;
         let answer = self.right.submit(key, &twisted).await;
         match &answer {
+            Ok(_) if self.has(Flaw::LabelsTheSource) => {
+                if let Operation::Snapshot(take) = operation {
+                    let label = ("last-snapshot".to_owned(), key.to_string());
+                    let mark = Operation::SetLabels {
+                        resource: take.parts[0].volume.clone(),
+                        labels: Labels::from([label]),
+                    };
+                    self.right.submit(&self.other_key(key), &mark).await?;
+                }
+            }
             Ok(_) if self.has(Flaw::MarksTooLate) => {
                 sleep(Duration::from_millis(30)).await;
                 self.marked.lock().unwrap().insert(key.clone());

@@ -102,6 +102,25 @@ pub(in crate::conformance) async fn supported_is_done<B: TestBed>(
     Ok(Held::Kept)
 }
 
+pub(in crate::conformance) async fn foreign_is_untouched<B: TestBed>(
+    trial: &mut Trial<'_, B>,
+) -> Verdict {
+    let volume = trial.volume().await;
+    trial.instance().await?;
+    let before = trial.inventory().await;
+    let snapshot = trial.snapshot_of(&volume).await?;
+    let spare = trial.created(&trial.create_volume()).await?;
+    for made in [snapshot, spare] {
+        trial.delete(&made).await?;
+    }
+    let now = trial.inventory().await;
+    ensure!(
+        now == before,
+        "what was made is deleted, and of {before:?} there is {now:?}"
+    );
+    Ok(Held::Kept)
+}
+
 /// Every operation there is, in an order in which all of them can be done.
 fn everything<B: TestBed>(
     trial: &Trial<'_, B>,
