@@ -13,7 +13,7 @@ pub(crate) fn reached(_step: Step) -> std::io::Result<()> {
 #[cfg(feature = "failpoint")]
 pub(crate) use armed::reached;
 #[cfg(feature = "failpoint")]
-pub use armed::{hold_copies, passed};
+pub use armed::{Held, hold_copies, passed};
 
 /// A kind of change to the folder.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,9 +48,15 @@ mod armed {
         PASSED.load(Ordering::SeqCst)
     }
 
-    /// Has every copy of this process wait before its next piece, until it is dropped.
-    pub fn hold_copies() -> MutexGuard<'static, ()> {
-        copies()
+    /// Copies of this process wait before their next piece, until it is dropped.
+    #[derive(Debug)]
+    pub struct Held {
+        _copies: MutexGuard<'static, ()>,
+    }
+
+    /// Has all copies wait.
+    pub fn hold_copies() -> Held {
+        Held { _copies: copies() }
     }
 
     fn copies() -> MutexGuard<'static, ()> {

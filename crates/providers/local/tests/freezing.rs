@@ -99,7 +99,7 @@ async fn running() -> (Bed, Arc<Guest>, LocalProvider, [ResourceRef; 2]) {
     let bed = Bed::new();
     let disks = [
         bed.volume("root.raw", 8 * MIB, 1),
-        bed.volume("data.raw", 8 * MIB, 2),
+        bed.volume("data.raw", 8 * MIB, 1),
     ];
     let guest = Guest::start([bed.file("root.raw"), bed.file("data.raw")]);
     let hooks = Arc::new(Hooks(Arc::clone(&guest)));
