@@ -67,8 +67,8 @@ enum Told {
 
 fn call() -> impl Strategy<Value = Call> {
     // One more than there are.
-    let step = (0..=5_u32).prop_map(|ix| parse::<StepIx>(ix));
-    let bracket = (0..=2_u32).prop_map(|ix| parse::<BracketIx>(ix));
+    let step = (0..=5_u32).prop_map(parse::<StepIx>);
+    let bracket = (0..=2_u32).prop_map(parse::<BracketIx>);
     prop_oneof![
         bracket.clone().prop_map(Call::Acquire),
         step.clone().prop_map(Call::Do),

@@ -128,9 +128,7 @@ fn a_journal_of_another_plan_is_refused_with_its_place() {
         .step(stillpoint_restore::Step::new("only", Value::from(1)).harmless())
         .build()
         .expect("the plan is sound");
-    let error = Machine::replay(other, &journal)
-        .err()
-        .expect("it has no bracket");
+    let error = Machine::replay(other, &journal).expect_err("it has no bracket");
     assert_eq!(error.number, 1);
     assert!(error.to_string().contains("record 1 (from 0)"), "{error}");
 }
