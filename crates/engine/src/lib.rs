@@ -1,4 +1,78 @@
-//! engine
+//! The one async loop of Stillpoint: compiles requests to plans, drives them, and recovers what a
+//! crash left.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use stillpoint_engine::{Engine, Request, Take, TokioClock};
+//! use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud};
+//! use stillpoint_state::Memory;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+//! let cloud = SimCloud::builder(Personality::Declarative).name("prod").build();
+//! let web = cloud.add_instance(NewInstance::new("web-1").disk("root", 1 << 16).off());
+//!
+//! let engine = Engine::builder(Arc::new(Memory::new()))
+//!     .provider(Arc::new(cloud.connect()))
+//!     .clock(Arc::new(TokioClock::starting_at(cloud.now())))
+//!     .build()?;
+//! tokio::spawn(engine.run());
+//!
+//! let plan = engine.plan(&Request::Take(Take::of(web))).await?; // changes nothing
+//! println!("{plan}");
+//! let id = engine.start(&plan).await?; // durable from here on
+//! let job = engine.wait(id).await?.into_result()?;
+//! let snapshot = engine.snapshot_of(&job).await?;
+//! assert!(snapshot.verified.is_some());
+//! # Ok::<(), stillpoint_core::Error>(())
+//! # }).unwrap();
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # What it does not do
+//!
+//! It knows no cloud, no archive and no database: providers, the [`State`](stillpoint_state::State)
+//! and an embedder's own [`Executor`]s are given to it. It has no threads of its own; it runs
+//! where [`Engine::run`] is spawned.
+//!
+//! # Planning
+//!
+//! [`Engine::plan`] looks at the world and compiles a [`Request`] to a [`JobPlan`]: steps, what
+//! they change, what the result will not hold, and everything that stands in the way. A plan is
+//! data. [`Engine::start`] takes it later too, unless what it was made for has changed.
+//!
+//! # Driving
+//!
+//! A started job is durable with its plan, its claims and its place in the catalogue, in one
+//! batch. One driver at a time, fenced by a lease, asks the job's
+//! [`Machine`](stillpoint_restore::Machine) what to do; writes down what it is about to do, does
+//! it, and writes down what came of it. The last record, the catalogue and the release of the
+//! claims are one batch again.
+//!
+//! # Recovering
+//!
+//! [`Engine::run`] takes every unfinished job over. Whatever was on its way is observed by its key
+//! before anything else is done about it; where nobody can tell, the job ends in
+//! [`NeedsIntervention`](stillpoint_restore::Outcome::NeedsIntervention) and [`Engine::resume`]
+//! goes on after a person has looked.
+//!
+//! # Keeping out of each other's way
+//!
+//! A job claims what it changes and what must stay: a second restore to one target is refused,
+//! and so is deleting a snapshot that a job works with. The safety snapshot of a restore in place
+//! is claimed until the restore is undone or accepted.
+//!
+//! # Being gentle
+//!
+//! At most as many operations at once, and as many submits in a time, as the provider's
+//! [`Limits`](stillpoint_iaas::Limits) say, first come first served. A call that is refused for
+//! coming too fast waits and goes again; it is no failure.
+//!
+//! # Steps of your own
+//!
+//! An [`Executor`] carries out [`Action::Custom`] steps under the same contract: its key is
+//! durable first, and after a crash it answers from the key alone.
+
 mod action;
 mod builder;
 mod clock;

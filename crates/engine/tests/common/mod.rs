@@ -1,5 +1,10 @@
 //! A simulated cloud with an engine on it, on one virtual clock.
-#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test uses its part"
+)]
 
 mod fuse;
 
