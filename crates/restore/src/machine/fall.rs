@@ -47,18 +47,20 @@ impl<A, O: Clone> Machine<A, O> {
 
     fn step_fell(&mut self, step: StepIx, left: Left<O>, from: Option<Timestamp>) {
         let call = Call::Do(step);
+        let pivot = self.plan.order().pivot == Some(step);
         if let Left::Something(what) = left
             && !self.plan.step(step).is_harmless()
         {
             self.state.touched = true;
-            if self.plan.step(step).remover().is_none() {
+            // Half a pivot is no way back, even where it could be removed to try again.
+            let for_good = pivot && from.is_none();
+            if self.plan.step(step).remover().is_none() || for_good {
                 self.stick(call);
                 return;
             }
             self.discard(step, what);
             self.state.steps[step.index()].round += 1;
         }
-        let pivot = self.plan.order().pivot == Some(step);
         let cancelled = self.state.steps[step.index()].run.cancelled;
         if matches!(self.state.flow, Flow::Unwinding { .. }) {
             self.set(call, At::Failed);

@@ -28,6 +28,7 @@ pub struct Step<A> {
     /// How it is taken back.
     pub undo: Undo<A>,
     /// How one of its results that nobody adopted is removed. Where there is an undo, that is used if this is absent.
+    /// (An action that serde writes as null is read back as absent here.)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sweep: Option<A>,
     /// How often, and how fast, it is tried again.
