@@ -51,9 +51,10 @@ impl Meter {
     }
 
     /// The job is done: whatever was skipped is no longer to be done.
-    pub(crate) fn finish(&mut self) -> Progress {
+    pub(crate) fn finish(&mut self) -> Option<Progress> {
+        let before = self.progress;
         self.progress.finish();
-        self.progress
+        (self.progress != before).then_some(self.progress)
     }
 
     fn weight(&self, step: StepIx) -> u64 {

@@ -107,7 +107,7 @@ impl Driver {
             }
         }
         if let Some(Outcome::Completed | Outcome::CompletedWithWarnings { .. }) = outcome {
-            moved = Some(meter.finish());
+            moved = meter.finish().or(moved);
         }
         if let Some(progress) = moved {
             self.shared.tell(self.id, What::Progress { progress });

@@ -48,7 +48,7 @@ pub enum Story {
 
 /// The cloud's clock, for the engine.
 #[derive(Clone)]
-pub struct CloudClock(stillpoint_iaas::sim::Clock);
+pub struct CloudClock(pub stillpoint_iaas::sim::Clock);
 
 impl std::fmt::Debug for CloudClock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
