@@ -19,7 +19,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let web = cloud.add_instance(
         NewInstance::new("web-1")
             .disk("root", 1 << 20)
-            .disk("data", 1 << 20),
+            .disk("data", 1 << 20)
+            .off(),
     );
     let still = Stillpoint::builder()
         .state(Arc::new(Memory::new()))
@@ -33,11 +34,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let job = still.snapshot(web).start().await?;
     loop {
         // Wait until the cloud is at work.
-        if let What::Step { call, became, .. } = events.recv().await?.what {
-            println!("{call}: {became}");
-            if became == "accepted" {
-                break;
+        match events.recv().await?.what {
+            What::Ended { outcome } => return Err(format!("too late to stop: {outcome}").into()),
+            What::Step { call, became, .. } => {
+                println!("{call}: {became}");
+                if became == "accepted" {
+                    break;
+                }
             }
+            _ => {}
         }
     }
     job.stop().await?;

@@ -115,16 +115,23 @@ fn journalled(batch: &Batch) -> Result<Option<String>> {
             // Behind the frame of five bytes a record is JSON.
             let record: serde_json::Value =
                 serde_json::from_slice(value.get(5..).unwrap_or_default()).unwrap_or_default();
-            let event = &record["record"]["event"];
-            events.push(
-                match event.as_object().and_then(|event| event.iter().next()) {
-                    Some((name, about)) => format!("{name} {}", about["call"]),
-                    None => event.as_str().unwrap_or("?").to_owned(),
-                },
-            );
+            let event = &record["event"];
+            let named = event.as_object().and_then(|event| event.iter().next());
+            events.push(match named {
+                Some((name, about)) => format!("{name} {}", words(&about["call"])),
+                None => words(event),
+            });
         }
     }
     Ok((!events.is_empty()).then(|| events.join(", ")))
+}
+
+/// `{"do":2}` as `do 2`.
+fn words(value: &serde_json::Value) -> String {
+    value
+        .to_string()
+        .replace([':', ','], " ")
+        .replace(['{', '}', '"'], "")
 }
 
 #[async_trait]

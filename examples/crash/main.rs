@@ -1,6 +1,6 @@
 //! A restore killed with -9 at a chosen point, and what the next process makes of it.
 //!
-//! `crash` kills right after the volume was put back, before the journal has it; `crash --at 7`
+//! `crash` kills when the volume is put back (step 2 of the plan) and the journal lacks it; `crash --at 7`
 //! at the seventh point; `crash --at 'before the effect'` at the first of that name; and
 //! `crash --every` at every point there is, one after the other.
 
@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        [] => one("after the effect `revert").await,
+        [] => one("before the journal says `done do 2`").await,
         ["--at", at] => one(at).await,
         ["--every"] => every().await,
         ["--first-life", folder, at] => first_life(Path::new(folder), at).await,
