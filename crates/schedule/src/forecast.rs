@@ -29,7 +29,7 @@
 //! Every run takes one snapshot of each source, at the instant of the run. It fails with the given
 //! probability, by itself for each source, and then leaves nothing; else it is verified at once.
 //! Retention follows every run that took anything. Nobody pins, restores or takes one by hand. Runs
-//! are neither missed nor late. What the inventory has from after the start is no recovery point. The same seed gives the same answer, in every release.
+//! are neither missed nor late. The same seed gives the same answer, in every release.
 
 mod component;
 mod simulate;

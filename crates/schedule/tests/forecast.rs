@@ -138,15 +138,10 @@ impl Simulation {
             }
             points
         };
-        let ahead: Vec<Timestamp> = there
-            .iter()
-            .map(|snapshot| snapshot.taken_at)
-            .filter(|at| *at > scenario.now)
-            .collect();
-        let newest_of = |there: &[Snapshot], source: &str| {
+        let newest_of = |there: &[Snapshot], source: &str, at: Timestamp| {
             good_of(there, source)
                 .into_iter()
-                .filter(|at| !ahead.contains(at))
+                .filter(|point| *point <= at)
                 .max()
         };
         let today = scenario.now.in_tz(zone).unwrap().date();
@@ -169,7 +164,7 @@ impl Simulation {
                 after = run.at;
                 let mut any = false;
                 for source in scenario.sources {
-                    if let Some(last) = newest_of(&there, source) {
+                    if let Some(last) = newest_of(&there, source, run.at) {
                         simulation.age(run.at.duration_since(last), run.at, source);
                     }
                     if !succeeded.contains(&(run.at, (*source).to_owned())) {
@@ -220,7 +215,7 @@ impl Simulation {
             last_end = end;
         }
         for source in scenario.sources {
-            if let Some(last) = newest_of(&there, source) {
+            if let Some(last) = newest_of(&there, source, last_end) {
                 simulation.age(last_end.duration_since(last), last_end, source);
             }
         }

@@ -75,6 +75,8 @@ struct Simulation<'a> {
     /// How many verified ones each source has, by number, and when the last of them was taken.
     good: Vec<usize>,
     last_good: Vec<Option<Timestamp>>,
+    /// Points in time that were not looked at yet: just taken, or from the future.
+    ahead: Vec<Vec<Timestamp>>,
     /// How often a snapshot was tried.
     tried: usize,
     kept: usize,
@@ -105,6 +107,7 @@ impl<'a> Simulation<'a> {
             component_of: Vec::new(),
             good: vec![0; sources.len()],
             last_good: vec![None; sources.len()],
+            ahead: vec![Vec::new(); sources.len()],
             tried: 0,
             kept: nodes.len(),
             kept_good: 0,
@@ -259,17 +262,21 @@ impl<'a> Simulation<'a> {
         let source = held.node.source as usize;
         self.kept_good += 1;
         self.good[source] += 1;
-        // The last good one is never deleted, so that the time only goes up.
-        if self.tried > 0 || point <= self.scenario.now {
-            self.last_good[source] = self.last_good[source].max(Some(point));
-        }
+        self.ahead[source].push(point);
     }
 
     /// How old the last verified snapshot of a source is.
     fn look_at_age(&mut self, index: usize, at: Timestamp) {
-        let Some(last) = self.last_good[self.component_of[index].1 as usize] else {
-            return;
-        };
+        let source = self.component_of[index].1 as usize;
+        // The last good one is never deleted, so that its time only goes up.
+        let last_good = &mut self.last_good[source];
+        self.ahead[source].retain(|point| {
+            if *point <= at {
+                *last_good = (*last_good).max(Some(*point));
+            }
+            *point > at
+        });
+        let Some(last) = *last_good else { return };
         let age = at.duration_since(last);
         if self
             .forecast

@@ -5,21 +5,21 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use proptest::{collection::vec, option, prelude::*};
 use stillpoint_schedule::retention::{Health, Keep, Snapshot, Use};
 
-pub const NOW: &str = "2026-07-01T00:00:00Z";
+pub(crate) const NOW: &str = "2026-07-01T00:00:00Z";
 
 /// A policy, and the same in the plainest form.
 #[derive(Clone, Debug)]
-pub struct Policy {
-    pub keep: Keep,
-    pub last: usize,
+pub(crate) struct Policy {
+    pub(crate) keep: Keep,
+    pub(crate) last: usize,
     /// How a period is written, and how many stay.
-    pub periods: Vec<(&'static str, usize)>,
-    pub within: Option<i64>,
-    pub verified: usize,
-    pub zone: &'static str,
+    pub(crate) periods: Vec<(&'static str, usize)>,
+    pub(crate) within: Option<i64>,
+    pub(crate) verified: usize,
+    pub(crate) zone: &'static str,
 }
 
-pub fn policy() -> impl Strategy<Value = Policy> {
+pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     let counts = [0..4_u32, 0..4, 0..4, 0..3, 0..3, 0..3];
     let zones = prop::sample::select(vec![
         "UTC",
@@ -76,7 +76,7 @@ pub fn policy() -> impl Strategy<Value = Policy> {
 
 /// Up to forty snapshots of three sources, some in groups, chains, in use, labelled, by hand, with an
 /// expiry, or from the future.
-pub fn inventory() -> impl Strategy<Value = Vec<Snapshot>> {
+pub(crate) fn inventory() -> impl Strategy<Value = Vec<Snapshot>> {
     vec(snapshot(), 0..40).prop_map(|parts| {
         parts
             .into_iter()
