@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::{Timestamp, civil::DateTime};
 use serde::{Deserialize, Serialize};
 
+use crate::zone::Zone;
+
 /// One run: the time on the wall that asked for it, and the instant at which it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Run {
@@ -54,6 +56,21 @@ impl Run {
             second_pass: self.reason == Reason::FoldSecond,
         }
     }
+}
+
+/// A run that was worked out under other rules of its zone: the instant that its time on the wall
+/// had is not the one it has now. Its [key](Run::key) is still good.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{zone} has other rules now: {wall} was due at {recorded} and is now {}; plan it anew", now.map_or("never due".to_owned(), |now| format!("due at {now}")))]
+pub struct HistoryChanged {
+    /// The zone.
+    pub zone: Zone,
+    /// The run's time on the wall.
+    pub wall: DateTime,
+    /// When it was due.
+    pub recorded: Timestamp,
+    /// When it is due now, if at all.
+    pub now: Option<Timestamp>,
 }
 
 /// What identifies a run: its schedule and its time on the wall, and the pass where both passes of

@@ -22,7 +22,7 @@ use crate::{
     daylight::DaylightSaving,
     evaluate::{Evaluator, SearchError},
     policy::{Admission, Jitter, Missed, Overlap},
-    run::Run,
+    run::{HistoryChanged, Run},
     zone::{Zone, ZoneError},
 };
 
@@ -363,6 +363,37 @@ impl Schedule {
         })
     }
 
+    /// Whether a run that was stored is still one of this schedule's, at the same instant: zones
+    /// change their rules, and a release may bring new ones.
+    ///
+    /// Whether the run is within the schedule's bounds is not looked at.
+    pub fn check(&self, run: &Run) -> Result<(), HistoryChanged> {
+        let evaluator = self.evaluator();
+        // A change of rules moves a run by hours; two days are more than any ever did.
+        let mut from = run.at.saturating_sub(TWO_DAYS).unwrap_or(run.at);
+        let until = run.at.saturating_add(TWO_DAYS).unwrap_or(run.at);
+        if evaluator
+            .next_after(just_before(run.at))
+            .is_some_and(|found| found == *run)
+        {
+            return Ok(());
+        }
+        let mut now = None;
+        while let Some(found) = evaluator.next_after(from).filter(|found| found.at <= until) {
+            if found.key("") == run.key("") {
+                now = Some(found.at);
+                break;
+            }
+            from = found.at;
+        }
+        Err(HistoryChanged {
+            zone: self.zone().clone(),
+            wall: run.wall,
+            recorded: run.at,
+            now,
+        })
+    }
+
     fn evaluator(&self) -> Evaluator<'_, When> {
         let (gap, fold) = self
             .daylight_saving
@@ -395,6 +426,12 @@ impl Schedule {
         self.bounds = (*bounds != Bounds::default()).then_some(bounds);
         self
     }
+}
+
+const TWO_DAYS: SignedDuration = SignedDuration::from_hours(48);
+
+fn just_before(at: Timestamp) -> Timestamp {
+    at.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(at)
 }
 
 fn whole_seconds(time: Time) -> Result<(), ScheduleError> {

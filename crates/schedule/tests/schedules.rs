@@ -5,7 +5,7 @@ use jiff::{
     civil::{Weekday, date, time},
 };
 use stillpoint_schedule::{
-    Cron, Reason, Schedule, ScheduleError, Timeline,
+    Cron, Reason, Run, Schedule, ScheduleError, Timeline,
     policy::{Jitter, Missed},
     schedule::{MonthDay, Pause},
 };
@@ -271,4 +271,31 @@ fn what_makes_no_sense_is_refused() {
     ] {
         serde_json::from_str::<Schedule>(text).expect_err(text);
     }
+}
+
+#[test]
+fn a_zone_whose_rules_changed_is_an_error_that_says_so() {
+    let schedule = nightly().tz("America/Havana").unwrap();
+    let run = schedule
+        .next_after(at("2026-12-01T00:00:00Z"))
+        .unwrap()
+        .unwrap();
+    assert_eq!(schedule.check(&run), Ok(()));
+    // As it was worked out before Cuba said that its clocks would stay.
+    let stored = Run {
+        at: run.at + SignedDuration::from_hours(1),
+        ..run
+    };
+    let error = schedule.check(&stored).unwrap_err();
+    assert_eq!((error.recorded, error.now), (stored.at, Some(run.at)));
+    assert!(
+        error
+            .to_string()
+            .starts_with("America/Havana has other rules now: 2026-12-01T02:00:00 was due at")
+    );
+    let never = Run {
+        wall: run.wall.date().at(3, 0, 0, 0),
+        ..run
+    };
+    assert_eq!(schedule.check(&never).unwrap_err().now, None);
 }

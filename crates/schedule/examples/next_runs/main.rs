@@ -55,11 +55,13 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
                 .ok_or(format!("{argument} needs a value\n{USAGE}"))
         };
         match argument.as_str() {
-            "-n" => options.count = Some(value()?.parse().map_err(|error| format!("-n: {error}"))?),
+            "-n" => {
+                options.count = Some(value()?.parse().map_err(|error| format!("-n: {error}"))?);
+            }
             "--from" => {
                 options.from = value()?
                     .parse()
-                    .map_err(|error| format!("--from: {error}"))?
+                    .map_err(|error| format!("--from: {error}"))?;
             }
             "--tz" => options.zone = Zone::named(&value()?).map_err(|error| error.to_string())?,
             "--json" => options.json = true,

@@ -104,8 +104,8 @@ impl Days {
         let first_weekday = weekday(first);
         // Turned so that bit 0 is the weekday of the first, repeated five times, moved to bit 1.
         let such = |weekdays: u8| {
-            let turned = u64::from(weekdays) * 0x81 >> first_weekday & 0x7f;
-            (turned * 0x10_2040_81 << 1) as u32
+            let turned = ((u64::from(weekdays) * 0x81) >> first_weekday) & 0x7f;
+            ((turned * 0x1020_4081) << 1) as u32
         };
         let mut days = such(self.every_week);
         let Some(some) = &self.some_weeks else {

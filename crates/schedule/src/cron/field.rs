@@ -83,12 +83,12 @@ impl<'a> Reader<'a> {
                 Item::Every => days.any_of_month = true,
                 Item::Range { from, to, step } if from < 0 => {
                     expand(from, to, (-31, -1), step, |value| {
-                        days.from_end |= 1 << -value
+                        days.from_end |= 1 << -value;
                     });
                 }
                 Item::Range { from, to, step } => {
                     expand(from, to, (1, 31), step, |value| {
-                        days.from_start |= 1 << value
+                        days.from_start |= 1 << value;
                     });
                 }
             }
@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
                 (_, Item::Every) => days.any_of_week = true,
                 (_, Item::Range { from, to, step }) => {
                     expand(from, to, (0, 6), step, |value| {
-                        days.every_week |= 1 << value
+                        days.every_week |= 1 << value;
                     });
                 }
             }

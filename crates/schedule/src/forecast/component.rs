@@ -10,6 +10,8 @@ use crate::retention::{Node, Nodes, Rules, decide, series};
 #[derive(Debug, Default)]
 pub(super) struct Component {
     held: Vec<Held>,
+    /// Which of them stay; kept for its room.
+    stays: Vec<bool>,
     /// Whether there are groups or dependencies, so that a look at each series is not enough.
     tied: bool,
     groups: u32,
@@ -47,14 +49,14 @@ impl Component {
 
     /// Takes out what goes.
     pub(super) fn prune(&mut self, rules: &Rules, mut gone: impl FnMut(&Held)) {
-        let stays = if self.tied {
-            self.stays_tied(rules)
+        if self.tied {
+            self.stays = self.stays_tied(rules);
         } else {
-            self.stays(rules)
-        };
-        let mut stays = stays.into_iter();
+            self.look_at_the_series(rules);
+        }
+        let mut stays = self.stays.iter();
         self.held.retain(|held| {
-            let stays = stays.next().unwrap_or(true);
+            let stays = stays.next() != Some(&false);
             if !stays {
                 gone(held);
             }
@@ -63,17 +65,13 @@ impl Component {
     }
 
     /// One source, nothing tied: what the series says.
-    fn stays(&self, rules: &Rules) -> Vec<bool> {
-        let now = rules.now;
-        let mut stays: Vec<bool> = self
-            .held
-            .iter()
-            .map(|held| !held.node.may_go(now))
-            .collect();
-        let newest_first = self.held.iter().rev().map(|held| held.node.unit(now));
-        let last = self.held.len() - 1;
+    fn look_at_the_series(&mut self, rules: &Rules) {
+        let (held, stays, now) = (&self.held, &mut self.stays, rules.now);
+        stays.clear();
+        stays.extend(held.iter().map(|held| !held.node.may_go(now)));
+        let newest_first = held.iter().rev().map(|held| held.node.unit(now));
+        let last = held.len() - 1;
         series(rules, newest_first, |index, _| stays[last - index] = true);
-        stays
     }
 
     /// Anything else: the planner's own decision.

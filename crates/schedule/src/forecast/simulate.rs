@@ -218,16 +218,12 @@ impl<'a> Simulation<'a> {
         if taken > 0 {
             self.prune(run.at)?;
         }
-        for index in 0..sources.len() {
-            let count = self.good[self.component_of[index].1 as usize];
-            if self
-                .forecast
-                .fewest_good
-                .as_ref()
-                .is_none_or(|fewest| count < fewest.count)
-            {
-                let source = sources[index].to_owned();
-                self.forecast.fewest_good = Some(Count {
+        for (source, (_, number)) in sources.iter().zip(&self.component_of) {
+            let count = self.good[*number as usize];
+            let fewest = &mut self.forecast.fewest_good;
+            if fewest.as_ref().is_none_or(|fewest| count < fewest.count) {
+                let source = (*source).to_owned();
+                *fewest = Some(Count {
                     source,
                     at: run.at,
                     count,

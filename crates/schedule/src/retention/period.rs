@@ -1,6 +1,8 @@
 //! Hours, days, weeks, months and years, by the wall clock of a zone.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::civil::{DAY, date_of};
 
 /// The numbers of the periods that an instant lies in. Of two instants in the same period they are
 /// equal, and later periods have greater ones.
@@ -8,11 +10,11 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 pub(crate) struct Periods {
     /// Counted in real time: an hour that the wall shows twice is two.
     pub(crate) hour: i64,
-    pub(crate) day: i64,
+    pub(crate) day: i32,
     /// From Monday, as in ISO 8601.
-    pub(crate) week: i64,
-    pub(crate) month: i64,
-    pub(crate) year: i64,
+    pub(crate) week: i32,
+    pub(crate) month: i32,
+    pub(crate) year: i32,
 }
 
 /// A kind of period.
@@ -52,23 +54,17 @@ impl Periods {
     };
 
     pub(crate) fn of(at: Timestamp, zone: &TimeZone) -> Self {
-        const EPOCH: Date = Date::constant(1970, 1, 1);
         let offset = i64::from(zone.to_offset(at).seconds());
         let wall = at.as_second() - i64::from(at.subsec_nanosecond() < 0) + offset;
-        let date = zone.to_datetime(at).date();
-        debug_assert_eq!(
-            wall.div_euclid(86_400),
-            i64::from((date - EPOCH).get_days())
-        );
-        let day = wall.div_euclid(86_400);
-        let (year, month) = (i64::from(date.year()), i64::from(date.month()));
+        let day = wall.div_euclid(DAY) as i32;
+        let (year, month, _) = date_of(day);
         Self {
             // The wall's hour, as the number of the real hour in which it began.
-            hour: (wall - wall.rem_euclid(3600) - offset),
+            hour: wall - wall.rem_euclid(3600) - offset,
             day,
             // 1970-01-01 was a Thursday.
             week: (day + 3).div_euclid(7),
-            month: year * 12 + month - 1,
+            month: year * 12 + month as i32 - 1,
             year,
         }
     }
@@ -76,10 +72,10 @@ impl Periods {
     pub(crate) fn number(&self, period: Period) -> i64 {
         match period {
             Period::Hour => self.hour,
-            Period::Day => self.day,
-            Period::Week => self.week,
-            Period::Month => self.month,
-            Period::Year => self.year,
+            Period::Day => self.day.into(),
+            Period::Week => self.week.into(),
+            Period::Month => self.month.into(),
+            Period::Year => self.year.into(),
         }
     }
 }

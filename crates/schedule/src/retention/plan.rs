@@ -202,10 +202,12 @@ impl Plan {
             .iter()
             .zip(reasons)
             .zip(&stays)
-            .map(|((snapshot, mut reasons), keep)| {
-                if !keep {
-                    reasons.push(why_it_goes(snapshot, now));
-                }
+            .map(|((snapshot, reasons), keep)| {
+                let reasons = if *keep {
+                    reasons
+                } else {
+                    vec![why_it_goes(snapshot, now)]
+                };
                 Decision {
                     id: snapshot.id.clone(),
                     keep: *keep,

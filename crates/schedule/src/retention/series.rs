@@ -81,6 +81,11 @@ pub(crate) fn series(
         if !unit.own || unit.expired {
             continue;
         }
+        // Once every rule has what it keeps, what is older goes: there may be very much of it.
+        let full = last >= rules.last && counts == rules.periods && verified_own > rules.verified;
+        if full && rules.within.is_none_or(|oldest| unit.taken_at < oldest) {
+            break;
+        }
         last += 1;
         if last <= rules.last {
             stays(index, Why::Last { rank: last });
