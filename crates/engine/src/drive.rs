@@ -186,7 +186,8 @@ impl Driver {
                 }
                 Directive::Begin(_) if self.pausing || self.live.contains_key(&call) => {}
                 Directive::Begin(_) => {
-                    if self.admit(call).await? {
+                    let failed = self.admit(call).await?;
+                    if failed {
                         return Ok(true);
                     }
                 }
@@ -196,7 +197,7 @@ impl Driver {
                     return Ok(true);
                 }
                 Directive::Observe(_) if !self.live.contains_key(&call) => {
-                    self.observe(call).await?
+                    self.observe(call).await?;
                 }
                 _ => {}
             }

@@ -188,12 +188,7 @@ fn check_disk(target: &Resource, part: &Part, blocked: &mut Vec<String>) {
 
 /// Safeguard, prove, revert each, compare each; an undo last deletes both safety snapshots.
 fn steps(ground: &Ground<'_>, power: Option<Bracket<Action>>, undoes: bool) -> PlanBuilder<Action> {
-    let Ground {
-        asked,
-        safety,
-        parts,
-        ..
-    } = *ground;
+    let Ground { asked, parts, .. } = *ground;
     let provider = asked.name.to_owned();
     let mut covered = Vec::new();
     let mut plan = Plan::builder();
@@ -203,7 +198,7 @@ fn steps(ground: &Ground<'_>, power: Option<Bracket<Action>>, undoes: bool) -> P
         parts: group,
     } in ground.safeguards()
     {
-        let take = Operation::Snapshot(take(safety, source, group));
+        let take = Operation::Snapshot(ground.take(source, group));
         let safeguard = asked.makes(step.clone(), Ask::Ready(take), total(group));
         let title = match group {
             [part] => format!("take a safety snapshot of `{}`", part.disk),
@@ -281,6 +276,26 @@ struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
+    /// The operation of one of them, as cheap a copy as the provider makes: it lives for as long
+    /// as its restore may be undone, beside what it is of.
+    fn take(&self, source: ResourceRef, parts: &[Part]) -> TakeSnapshot {
+        let can = self.asked.can.snapshots.get(&source.kind());
+        let of = |part: &Part| DiskOf {
+            disk: part.disk.clone(),
+            volume: part.volume.clone(),
+        };
+        TakeSnapshot {
+            copy: can.map_or(CopyKind::Full, |can| can.copy),
+            source,
+            parts: parts.iter().map(of).collect(),
+            name: self.safety.name.clone(),
+            labels: Labels::new(),
+            group: true,
+            quiesce: None,
+            memory: Memory::No,
+        }
+    }
+
     /// The steps that safeguard the target.
     fn safeguards(&self) -> Vec<Taking<'a, Part>> {
         takings(
@@ -291,25 +306,6 @@ impl<'a> Ground<'a> {
             self.parts,
             |part| Some(&part.volume),
         )
-    }
-}
-
-fn take(safety: &Snapshot, source: ResourceRef, parts: &[Part]) -> TakeSnapshot {
-    let parts = parts.iter();
-    TakeSnapshot {
-        source,
-        parts: parts
-            .map(|part| DiskOf {
-                disk: part.disk.clone(),
-                volume: part.volume.clone(),
-            })
-            .collect(),
-        name: safety.name.clone(),
-        labels: Labels::new(),
-        group: true,
-        quiesce: None,
-        memory: Memory::No,
-        copy: CopyKind::Full,
     }
 }
 

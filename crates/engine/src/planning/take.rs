@@ -389,7 +389,7 @@ fn image_steps(
         .makes("image", create, bytes)
         .title(format!("make image `{name}`"));
     let image = image.phase(Phase::Validating).needs("snapshot/0");
-    plan = plan.step(proof.into_iter().fold(image, |it, step| it.needs(step)));
+    plan = plan.step(proof.into_iter().fold(image, Step::needs));
     let mut last = "image";
     if proof.is_some() {
         let made = Source::output_of("image", 0);
