@@ -140,7 +140,7 @@
 //! abandoned. A step without a deadline waits for as long as its system says "running".
 //!
 //! # How it was checked
-//! In `src/check`, by `cargo test`: every run of eight small plans, with every reply, late effects, crashes, stale
+//! In `src/check`, by `cargo test`: every run of ten small plans, with every reply, late effects, crashes, stale
 //! drivers, stops and operators; thousands of random runs of random plans; and each of the machine's guards switched
 //! off in turn, to see that the checks notice. A failing run prints its plan and journal, which
 //! `cargo run --example replay -- FILE` shows record by record.
