@@ -62,9 +62,6 @@ impl World {
                 self.forget(number);
             }
         }
-        if !self.personality.remembers_ends() {
-            self.ended.retain(|_, ended| ended.client != client);
-        }
     }
 
     /// Takes a job out that will not go on.

@@ -5,6 +5,7 @@ mod crashes;
 mod faults;
 mod freezes;
 mod groups;
+mod honesty;
 mod life;
 mod limits;
 mod seeds;
