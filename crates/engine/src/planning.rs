@@ -3,6 +3,8 @@
 mod anew;
 mod delete;
 mod in_place;
+mod manner;
+mod selection;
 mod take;
 mod taking;
 mod template;

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use stillpoint_core::{
-    Consistency, ConsistencyRecord, CopyKind, Detail, Disk, Error, ErrorKind, JobId, Memory,
-    Omission, OmissionReason, Part, Power, Resource, Result, Snapshot, SnapshotId, SnapshotState,
+    ConsistencyRecord, CopyKind, Disk, Error, ErrorKind, JobId, Part, Result, Snapshot, SnapshotId,
+    SnapshotState,
 };
-use stillpoint_iaas::{
-    DiskOf, FreezeCapability, Operation, OperationKind, SnapshotCapability, TakeSnapshot,
-};
+use stillpoint_iaas::{DiskOf, FreezeCapability, Operation, SnapshotCapability, TakeSnapshot};
 use stillpoint_restore::{Phase, Plan, PlanBuilder, Step};
 
+use super::manner::{Manner, holds, manner};
+use super::selection::{Selection, select};
 use super::taking::{Taking, takes_volumes, takings};
 use super::{Asked, MOVING, Planner, bound, build, size};
 use crate::action::{Action, Ask, Source};
@@ -17,23 +17,6 @@ use crate::request::{Request, Scope, Take};
 
 /// How long an instance may be held frozen.
 const FREEZE: Duration = Duration::from_secs(60);
-
-/// What an omission calls the memory of an instance that runs.
-const MEMORY: &str = "memory";
-
-/// The disks of a source: those to be taken, and what is left out.
-struct Selection {
-    disks: Vec<Disk>,
-    /// Whether these are all the volumes that there are.
-    whole: bool,
-    omitted: Vec<Omission>,
-}
-
-/// How the point in time will be fixed.
-struct Manner {
-    quiesce: bool,
-    power_off: Option<Duration>,
-}
 
 impl Planner<'_> {
     /// The plan that takes a snapshot.
@@ -147,128 +130,6 @@ fn part(disk: &Disk) -> Option<Part> {
         copy: CopyKind::Shallow,
         digest: None,
     })
-}
-
-fn select(source: &Resource, ask: &Take, blocked: &mut Vec<String>) -> Result<Selection> {
-    let mut omitted = Vec::new();
-    let mut omit = |what: String, reason| omitted.push(Omission { what, reason });
-    let disks = match &source.detail {
-        Detail::Instance { disks, power } => {
-            for name in ask.disks.iter().flatten() {
-                if !disks.iter().any(|disk| disk.name == *name) {
-                    let known: Vec<&str> = disks.iter().map(|disk| &*disk.name).collect();
-                    blocked.push(format!(
-                        "there is no disk `{name}`, it has {}",
-                        known.join(", ")
-                    ));
-                }
-            }
-            let chosen = |disk: &Disk| match ask.scope {
-                Scope::Image => disk.boot,
-                Scope::Volumes => ask
-                    .disks
-                    .as_ref()
-                    .is_none_or(|names| names.contains(&disk.name)),
-            };
-            let mut taken = Vec::new();
-            for disk in disks {
-                if disk.volume.is_none() {
-                    omit(format!("disk `{}`", disk.name), OmissionReason::Ephemeral);
-                } else if chosen(disk) {
-                    taken.push(disk.clone());
-                } else {
-                    omit(format!("disk `{}`", disk.name), OmissionReason::NotSelected);
-                }
-            }
-            if *power == Power::On && ask.memory == Memory::No {
-                omit(MEMORY.into(), OmissionReason::NotSelected);
-            }
-            taken
-        }
-        Detail::Volume { size, .. } => vec![Disk {
-            name: source.reference.id().to_owned(),
-            volume: Some(source.reference.clone()),
-            size: *size,
-            boot: ask.scope == Scope::Image,
-        }],
-        _ => {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                format!(
-                    "a snapshot is taken of an instance or a volume, not of a {}",
-                    source.reference.kind()
-                ),
-            )
-            .on(source.reference.clone()));
-        }
-    };
-    if disks.is_empty() {
-        blocked.push("no disk is left that could be taken".into());
-    }
-    let whole = !omitted
-        .iter()
-        .any(|it| it.reason == OmissionReason::NotSelected && it.what != MEMORY);
-    Ok(Selection {
-        disks,
-        whole,
-        omitted,
-    })
-}
-
-fn holds(can: Memory, wanted: Memory) -> bool {
-    wanted == Memory::No || can == wanted
-}
-
-/// Decides between freezing, powering off and neither; notes where the minimum is out of reach.
-fn manner(
-    asked: &Asked<'_>,
-    source: &Resource,
-    can: &SnapshotCapability,
-    ask: &Take,
-    blocked: &mut Vec<String>,
-) -> Manner {
-    let power = match &source.detail {
-        Detail::Instance { power, .. } => *power,
-        _ => Power::Unknown,
-    };
-    let offline = can.offline.then_some(Consistency::Filesystem);
-    let wanted = ask.prefer.max(ask.at_least);
-    let mut manner = Manner {
-        quiesce: false,
-        power_off: None,
-    };
-    let reachable = match power {
-        Power::Off => offline,
-        Power::On => can.live,
-        // Nobody knows: the provider finds out when it takes it, and refuses what it can't reach.
-        _ => offline.max(can.live),
-    };
-    let short = reachable.is_none_or(|level| level < wanted);
-    let can_power = asked.can.can(OperationKind::PowerOff) && asked.can.can(OperationKind::PowerOn);
-    let reachable = match ask.may_power_off {
-        Some(budget) if power == Power::On && short && offline.is_some() && can_power => {
-            manner.power_off = Some(budget);
-            offline
-        }
-        _ => reachable,
-    };
-    manner.quiesce = manner.power_off.is_none()
-        && power != Power::Off
-        && wanted >= Consistency::Filesystem
-        && can.live >= Some(Consistency::Filesystem);
-    match reachable {
-        Some(level) if level >= ask.at_least => {}
-        Some(level) => blocked.push(format!(
-            "{} asked, {level} reachable; ask at_least({level}) or let it be powered off",
-            ask.at_least
-        )),
-        None if power == Power::On => {
-            blocked
-                .push("it runs, and can be taken only while it is off; ask may_power_off".into());
-        }
-        None => blocked.push("it is off, and can be taken only while it runs".into()),
-    }
-    manner
 }
 
 type Steps = (PlanBuilder<Action>, Vec<String>, Option<String>);
