@@ -162,14 +162,13 @@ impl Provider for Fused<dyn Provider> {
         ticket: Option<&Ticket>,
     ) -> Result<Observation> {
         let seen = self.inner.observe(key, operation, ticket).await?;
-        if self.fuse.tell && ticket.is_none() {
+        if self.fuse.tell && !matches!(seen, Observation::Running { .. }) {
             let answer = match &seen {
                 Observation::Absent => "it never happened",
                 Observation::Done { .. } => "it is done",
-                Observation::Running { .. } => "it goes on",
                 _ => "it failed",
             };
-            println!("  observed by its key: {operation}: {answer}");
+            println!("  asked by its key, {operation}: {answer}");
         }
         Ok(seen)
     }
