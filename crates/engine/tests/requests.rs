@@ -338,3 +338,46 @@ async fn nothing_waits_for_an_engine_that_does_not_run() {
     assert!(bench.finish(id).await.is_good(), "the next run drives it");
     again.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_below_the_minimum_is_a_failed_one() {
+    // A CPI never says more than Crash, and nobody knows before it has answered.
+    let bench = Bench::new(Personality::Process);
+    let take = Take {
+        at_least: Consistency::Filesystem,
+        ..Take::of(bench.web.clone())
+    };
+    let before = bench.cloud.inventory();
+    let error = bench.run(Request::Take(take)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.world()),
+        (ErrorKind::Precondition, World::RolledBack)
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("Filesystem asked, Crash reached"),
+        "{error}"
+    );
+    assert!(bench.snapshots().await.is_empty());
+    bench.cloud.settle().await;
+    assert!(before.diff(&bench.cloud.inventory()).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_rotted_is_not_restored() {
+    let bench = Bench::new(Personality::Declarative);
+    let restore = bench.set_up(Story::InPlace).await;
+    let damaged = ["root", "data"].map(|disk| bench.cloud.digest(&bench.disk(disk)));
+    let taken = bench.snapshots().await.remove(0);
+    bench.cloud.rot(&taken.parts[1].snapshot);
+    let error = bench.run(restore).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.world()),
+        (ErrorKind::Corrupt, World::RolledBack),
+        "{error}"
+    );
+    let now = ["root", "data"].map(|disk| bench.cloud.digest(&bench.disk(disk)));
+    assert_eq!(now, damaged, "the disks are as before the restore");
+    bench.check_no_orphans("rotted").await;
+}

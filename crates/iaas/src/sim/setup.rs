@@ -195,6 +195,23 @@ impl SimCloud {
         });
     }
 
+    /// Changes the first byte that a snapshot or image holds, as storage does that rots.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such snapshot or image, or it is empty.
+    pub fn rot(&self, copy: &ResourceRef) {
+        self.with(|world, _| {
+            let content = match &mut world.things.get_mut(copy).expect("it exists").body {
+                Body::Image(content) => content,
+                Body::Snapshot(taken) => &mut taken.content,
+                Body::Instance(_) | Body::Volume(_) => panic!("neither a snapshot nor an image"),
+            };
+            let flipped = !content.read(0, 1)[0];
+            assert!(content.write(0, &[flipped]), "it is empty");
+        });
+    }
+
     /// Fills a volume with bytes that follow from the seed: some in every 64 KiB, holes between.
     ///
     /// # Panics
