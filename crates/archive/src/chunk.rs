@@ -6,6 +6,12 @@ pub(crate) const CHUNK: usize = 1 << 20;
 /// The content of a hole.
 pub(crate) static ZEROS: [u8; CHUNK] = [0; CHUNK];
 
+/// CRC-32 of [`ZEROS`].
+pub(crate) fn zeros_crc() -> u32 {
+    static CRC: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| crc32fast::hash(&ZEROS));
+    *CRC
+}
+
 /// Whether all bytes are zero.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     // The comparison of slices is a vectorised memcmp.

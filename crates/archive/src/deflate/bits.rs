@@ -7,6 +7,10 @@ pub(super) struct Bits {
 }
 
 impl Bits {
+    /// Goes on after `bytes`.
+    pub(super) fn after(bytes: Vec<u8>) -> Self {
+        Bits { bytes, buffer: 0, held: 0 }
+    }
 
     /// Adds up to 32 bits.
     #[inline(always)]

@@ -75,9 +75,9 @@ pub(crate) struct Line<'a> {
     pub(crate) root: Option<Digest>,
 }
 
-/// One chunk of a large entry: bytes stored, and the SHA-256 of what they unpack to.
+/// One chunk of a large entry: bytes stored, and the CRC-32 of what they unpack to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Chunk(pub(crate) u32, pub(crate) Digest);
+pub(crate) struct Chunk(pub(crate) u32, pub(crate) u32);
 
 /// How an entry is sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

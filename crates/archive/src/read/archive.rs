@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{EntryReader, EntryView, OpenOptions, ReadAt, ranges};
 use crate::manifest::{self, OWN, Profile};
+use crate::name::Names;
 use crate::seal::{ArchiveKey, KEY_SUFFIX, KEYS};
 use crate::zip::{Directory, Forgiven};
 use crate::{Digest, Error, Forgivable, Limits, Refusal, Result};
@@ -117,8 +118,9 @@ impl Archive {
         EntryReader::new(self, index)
     }
 
-    /// Reads part of an entry, proven: by chunks where the entry has them, else by reading from
-    /// its start. A range past the end is cut.
+    /// Reads part of an entry. Where it has chunks only those are read and checked: by the CRC-32
+    /// the manifest records, which finds damage, and in sealed entries by authentication. Else it
+    /// is read whole and proven. A range past the end is cut.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -169,6 +171,23 @@ impl Archive {
     pub fn forgiven(&self) -> &BTreeMap<Forgivable, u64> {
         let forgiven: &Forgiven = &self.0.directory.forgiven;
         forgiven
+    }
+
+    /// What only an archive with a manifest must keep: folders have entries, and what a sealed
+    /// entry opens to is no other entry.
+    pub(crate) fn check_paths(&self) -> Result<()> {
+        if self.root().is_none() {
+            return Ok(());
+        }
+        if self.0.directory.implied > 0 {
+            let why = format!("{} folders have no entry", self.0.directory.implied);
+            return Err(Refusal::ManifestMismatch(why).bare());
+        }
+        if self.sealed() > 0 {
+            let mut names = Names::default();
+            self.entries().try_for_each(|view| names.insert(view.path()))?;
+        }
+        Ok(())
     }
 
     /// Fails with [`Error::KeyMissing`] unless sealed entries can be read.

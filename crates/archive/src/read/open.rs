@@ -137,7 +137,7 @@ impl OpenOptions {
         let manifest = manifest::Reader::read(text, entries[..listed].iter())?;
         let inner = Arc::get_mut(&mut archive.0).expect("not shared yet");
         inner.manifest = Some(manifest);
-        Ok(())
+        archive.check_paths()
     }
 
     fn unlock(&self, archive: &mut Archive) -> Result<()> {

@@ -22,6 +22,13 @@ pub(crate) enum Unpacked {
 }
 
 impl Unpacked {
+    pub(crate) fn crc(&self) -> u32 {
+        match self {
+            Unpacked::Bytes(bytes) => crc32fast::hash(bytes),
+            Unpacked::Zeros => crate::chunk::zeros_crc(),
+        }
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Unpacked::Bytes(bytes) => bytes,

@@ -271,16 +271,16 @@ impl<R: Read> Passing<R> {
             self.forgiven
                 .insert(Forgivable::MissingDirectory, self.names.implied());
         }
+        let implied = self.names.implied();
         let forgiven = std::mem::take(&mut self.forgiven);
         let directory = Directory {
             entries,
-            locals: Vec::new(),
-            end,
-            forgiven,
+            locals: Vec::new(), end, implied, forgiven,
         };
         // A view of what passed; nothing is read from it any more.
         let source = Arc::new(Vec::new());
         let archive = Archive::passed(source, directory, manifest, self.limits.clone());
+        archive.check_paths()?;
         let mut report = Report::of(&archive, Level::Full);
         report.opened = archive.sealed() == 0;
         report.content_digest = content_digest(&archive, |index| {

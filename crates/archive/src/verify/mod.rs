@@ -40,11 +40,7 @@ pub fn verify(archive: &Archive, level: Level, watch: &Watch) -> Result<Report> 
         report.content_digest = listed_digest(archive);
         return Ok(report);
     }
-    let walk_options = Walk {
-        deep: level == Level::Deep,
-        ..Walk::default()
-    };
-    let digests = walk(archive, walk_options, watch, None)?;
+    let digests = walk(archive, Walk::default(), watch, None)?;
     if level == Level::Deep {
         report.findings = deep::check(archive)?;
     }

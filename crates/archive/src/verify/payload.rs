@@ -24,8 +24,6 @@ pub(crate) trait Take: Send + Sync {
 /// What to walk.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk<'a> {
-    /// Check each chunk's own hash too.
-    pub(crate) deep: bool,
     /// Leave out all other entries, and open sealed ones without checking their ciphertext
     /// first: that they open proves it.
     pub(crate) only: Option<&'a dyn Fn(usize) -> bool>,
@@ -35,7 +33,6 @@ pub(crate) struct Walk<'a> {
 impl Default for Walk<'_> {
     fn default() -> Self {
         Walk {
-            deep: false,
             only: None,
             workers: default_workers(),
         }
@@ -61,7 +58,7 @@ enum Job {
 
 enum Done {
     Digests(Vec<(usize, Digest)>),
-    Chunk(Unpacked),
+    Chunk(Unpacked, u32),
     Span(crc32fast::Hasher),
 }
 
@@ -92,7 +89,6 @@ pub(crate) fn walk(
             unpacker: Unpacker::new(),
             span: Vec::new(),
             take: take.clone(),
-            deep: options.deep,
         };
         move |job| worker.run(job)
     };
@@ -253,13 +249,11 @@ impl Walker<'_> {
                 self.covered.combine(&crc);
                 Ok(())
             }
-            (_, Done::Chunk(unpacked)) => {
+            (_, Done::Chunk(unpacked, crc)) => {
                 let bytes = unpacked.as_slice();
+                let length = bytes.len() as u64;
                 self.hasher.update(bytes);
-                match unpacked {
-                    Unpacked::Bytes(_) => self.crc.update(bytes),
-                    Unpacked::Zeros => self.crc.combine(&zeros_crc()),
-                }
+                self.crc.combine(&crc32fast::Hasher::new_with_initial_len(crc, length));
                 self.watch.add(bytes.len() as u64)
             }
         }
@@ -326,18 +320,11 @@ impl Walker<'_> {
     }
 }
 
-fn zeros_crc() -> crc32fast::Hasher {
-    static ZEROS: std::sync::LazyLock<u32> =
-        std::sync::LazyLock::new(|| crc32fast::hash(&crate::chunk::ZEROS));
-    crc32fast::Hasher::new_with_initial_len(*ZEROS, CHUNK as u64)
-}
-
 struct Worker {
     archive: Archive,
     unpacker: Unpacker,
     span: Vec<u8>,
     take: Option<Arc<dyn Take>>,
-    deep: bool,
 }
 
 impl Worker {
@@ -461,13 +448,16 @@ impl Worker {
             .unpacker
             .chunk(&self.archive, view.method(), place, seal)?;
         let record = view.record.expect("only recorded entries have chunks");
-        if self.deep && seal.is_none() && Digest::of(unpacked.as_slice()) != record.chunks[number].1
-        {
-            return Err(Refusal::HashMismatch.of_at(view.name(), place.offset));
+        let found = unpacked.crc();
+        let recorded = record.chunks[number].1;
+        // That a frame opened proves a sealed chunk.
+        if seal.is_none() && found != recorded {
+            let reason = Refusal::CrcMismatch { found, recorded };
+            return Err(reason.of_at(view.name(), place.offset));
         }
         if let Some(take) = &self.take {
             take.part(index, number as u64 * CHUNK as u64, &unpacked)?;
         }
-        Ok(Done::Chunk(unpacked))
+        Ok(Done::Chunk(unpacked, found))
     }
 }

@@ -10,8 +10,8 @@ pub enum Level {
     /// And every content, read and held against its CRC-32 and SHA-256.
     #[default]
     Full,
-    /// And every chunk's own hash, and what is inside: JSON is whole, dumps have their end,
-    /// archives in the archive open.
+    /// And what is inside a manager's snapshot: JSON is whole, dumps have their end, archives in
+    /// the archive open.
     Deep,
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Packing;
-use crate::chunk::{CHUNK, is_zero, looks_packed};
+use crate::chunk::{CHUNK, is_zero, looks_packed, zeros_crc};
 use crate::deflate::{Packer, stored, zero_chunk};
 use crate::seal::{EntryKey, Frames};
 use crate::zip::{Dos, Method};
@@ -92,7 +92,6 @@ pub(super) struct PackedChunk {
     pub(super) frame: Option<Vec<u8>>,
     /// Of the plaintext; of the frame where it is sealed.
     pub(super) crc: u32,
-    pub(super) sha256: Digest,
 }
 
 /// One thread's tools.
@@ -100,7 +99,6 @@ pub(super) struct PackedChunk {
 pub(super) struct Worker {
     packer: Packer,
     packing: Packing,
-    zeros: Option<(u32, Digest)>,
 }
 
 impl Worker {
@@ -113,7 +111,6 @@ impl Worker {
         Worker {
             packer: Packer::new(level),
             packing,
-            zeros: None,
         }
     }
 
@@ -220,14 +217,13 @@ impl Worker {
         }
         if let Some((key, number)) = seal {
             let frame = Frames::chunk(&key, number, &packed);
-            let (crc, sha256) = (crc32fast::hash(&frame), Digest::of(&frame));
+            let crc = crc32fast::hash(&frame);
             if method == Method::Store {
                 return PackedChunk {
                     bytes: frame,
                     plain,
                     frame: None,
                     crc,
-                    sha256,
                 };
             }
             let mut bytes = Vec::with_capacity(stored::size(frame.len()));
@@ -237,15 +233,11 @@ impl Worker {
                 plain,
                 frame: Some(frame),
                 crc,
-                sha256,
             };
         }
-        let (crc, sha256) = match zeros {
-            true => *self.zeros.get_or_insert_with(|| {
-                let zeros = &crate::chunk::ZEROS;
-                (crc32fast::hash(zeros), Digest::of(zeros))
-            }),
-            false => (crc32fast::hash(content), Digest::of(content)),
+        let crc = match zeros {
+            true => zeros_crc(),
+            false => crc32fast::hash(content),
         };
         let bytes = match (method, piece) {
             (Method::Store, Piece::Bytes(bytes)) => bytes,
@@ -268,7 +260,6 @@ impl Worker {
             plain,
             frame: None,
             crc,
-            sha256,
         }
     }
 }

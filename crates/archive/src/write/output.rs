@@ -166,7 +166,7 @@ impl<'w> Output<'w> {
         large
             .crc
             .combine(&crc32fast::Hasher::new_with_initial_len(chunk.crc, covered));
-        large.chunks.push(Chunk(stored as u32, chunk.sha256));
+        large.chunks.push(Chunk(stored as u32, chunk.crc));
         large.stored += stored;
         large.plain += chunk.plain;
         Ok(())

@@ -23,6 +23,8 @@ pub(crate) struct Directory {
     /// Of each entry, where [`LocalHeaders::AtOnce`] was asked.
     pub(crate) locals: Vec<Local>,
     pub(crate) end: End,
+    /// Folders without an entry of their own.
+    pub(crate) implied: u64,
     pub(crate) forgiven: Forgiven,
 }
 
@@ -38,11 +40,13 @@ impl Directory {
             .map_err(crate::Error::io("asking for the archive's size"))?;
         let end = End::read(source, length)?;
         let mut forgiven = Forgiven::new();
-        let entries = read_entries(source, &end, limits, lenient.then_some(&mut forgiven))?;
+        let (entries, names) =
+            read_entries(source, &end, limits, lenient.then_some(&mut forgiven))?;
         let mut directory = Directory {
             entries,
             locals: Vec::new(),
             end,
+            implied: names.implied(),
             forgiven,
         };
         match headers {
@@ -164,7 +168,7 @@ fn read_entries(
     end: &End,
     limits: &Limits,
     mut forgiven: Option<&mut Forgiven>,
-) -> Result<Vec<Entry>> {
+) -> Result<(Vec<Entry>, Names)> {
     let over = |what, found, limit| Err(Refusal::Limit { what, found, limit }.at(end.offset));
     if end.entries > limits.entries {
         return over("the number of entries", end.entries, limits.entries);
@@ -223,5 +227,5 @@ fn read_entries(
     {
         forgiven.insert(Forgivable::MissingDirectory, names.implied());
     }
-    Ok(entries)
+    Ok((entries, names))
 }

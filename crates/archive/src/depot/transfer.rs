@@ -1,0 +1,117 @@
+use std::io::{self, Read, Write as _};
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use object_store::ObjectStoreExt as _;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use super::keys::{Keys, Receipt};
+use super::{Depot, blocking, failed};
+use crate::{Digest, Error, OpenOptions, Refusal, Report, Result, Strictness, Watch, verify_stream};
+
+/// Blocks that wait between the network and whoever reads.
+const AHEAD: usize = 16;
+
+/// The bytes of a download, for code that blocks.
+struct Incoming {
+    blocks: mpsc::Receiver<io::Result<Bytes>>,
+    block: Bytes,
+    hasher: Sha256,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.block.is_empty() {
+            match self.blocks.blocking_recv() {
+                None => return Ok(0),
+                Some(block) => self.block = block?,
+            }
+            self.hasher.update(&self.block);
+        }
+        let n = out.len().min(self.block.len());
+        out[..n].copy_from_slice(&self.block.split_to(n));
+        Ok(n)
+    }
+}
+
+/// Streams an object into `work`, which blocks.
+async fn stream<T: Send + 'static>(
+    depot: &Depot,
+    key: &object_store::path::Path,
+    work: impl FnOnce(&mut Incoming) -> Result<T> + Send + 'static,
+) -> Result<(T, Digest)> {
+    let fail = || failed(&format!("reading {key}"));
+    let mut stream = depot.store.get(key).await.map_err(fail())?.into_stream();
+    let (sender, blocks) = mpsc::channel(AHEAD);
+    let worker = blocking(move || {
+        let mut incoming = Incoming { blocks, block: Bytes::new(), hasher: Sha256::new() };
+        let result = work(&mut incoming)?;
+        // What the work did not look at counts for the hash all the same.
+        io::copy(&mut incoming, &mut io::sink()).map_err(Error::io("reading the download"))?;
+        Ok((result, Digest::finish(incoming.hasher)))
+    });
+    let feeder = async move {
+        while let Some(block) = stream.next().await {
+            // The worker gave up: it says why.
+            if sender.send(block.map_err(io::Error::other)).await.is_err() {
+                return;
+            }
+        }
+    };
+    futures_util::future::join(worker, feeder).await.0
+}
+
+/// Verifies an object as an archive; and the SHA-256 of its bytes.
+pub(super) async fn verify(
+    depot: &Depot,
+    key: &object_store::path::Path,
+    watch: Watch,
+) -> Result<(Report, Digest)> {
+    let options = OpenOptions::new().strictness(Strictness::Lenient);
+    stream(depot, key, move |incoming| verify_stream(incoming, &options, &watch)).await
+}
+
+/// Downloads to a file beside `path`, which gets the name once its bytes are proven.
+pub(super) async fn download(
+    depot: &Depot,
+    keys: &Keys,
+    receipt: &Receipt,
+    path: &Path,
+) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::Exists(path.to_owned()));
+    }
+    let fail = |path: &Path| Error::io(format!("writing {}", path.display()));
+    let target = path.to_owned();
+    let work = move |incoming: &mut Incoming| {
+        let folder = match target.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => Path::new(".").to_owned(),
+        };
+        let mut part = tempfile::Builder::new()
+            .prefix(".stillpoint-")
+            .suffix(".part")
+            .tempfile_in(&folder)
+            .map_err(fail(&target))?;
+        io::copy(incoming, part.as_file_mut()).map_err(fail(&target))?;
+        part.as_file_mut().flush().map_err(fail(&target))?;
+        part.as_file().sync_all().map_err(fail(&target))?;
+        Ok((part, folder))
+    };
+    let ((part, folder), sha256) = stream(depot, &keys.archive(), work).await?;
+    if sha256 != receipt.sha256 {
+        return Err(Refusal::HashMismatch.of(&*keys.id));
+    }
+    let path = path.to_owned();
+    blocking(move || {
+        part.persist_noclobber(&path).map_err(|e| match e.error.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists(path.clone()),
+            _ => fail(&path)(e.error),
+        })?;
+        let folder = std::fs::File::open(&folder).map_err(fail(&path))?;
+        folder.sync_all().map_err(fail(&path))
+    })
+    .await
+}
