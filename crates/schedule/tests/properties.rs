@@ -88,8 +88,19 @@ fn instants() -> impl Strategy<Value = Timestamp> {
         .prop_map(|(second, nanosecond)| Timestamp::new(second, nanosecond).unwrap())
 }
 
+#[test]
+fn a_star_beside_other_entries_is_a_star() {
+    for (text, canonical) in [
+        ("0 0 /2,* * 0", "0 0 * * 0"),
+        ("* 0 1 1 *,0", "* 0 1 1 *"),
+        ("0 0 L,* * mon#2,*", "0 0 * * *"),
+    ] {
+        assert_eq!(Cron::parse(text).unwrap(), Cron::parse(canonical).unwrap());
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read_or_refused_in_its_place(text in prop_oneof![".{0,60}", words()]) {

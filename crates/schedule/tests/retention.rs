@@ -1,6 +1,6 @@
 //! Random inventories under random policies: whatever comes, no rule is broken.
 //!
-//! `PROPTEST_CASES=100000` for the long run; some thousand otherwise.
+//! `PROPTEST_CASES=100000` for the long run; some otherwise.
 
 mod inventories;
 
@@ -19,7 +19,7 @@ fn now() -> Timestamp {
 }
 
 fn config() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").map_or(3000, |cases| cases.parse().unwrap());
+    let cases = std::env::var("PROPTEST_CASES").map_or(1500, |cases| cases.parse().unwrap());
     ProptestConfig {
         cases,
         failure_persistence: None,

@@ -130,6 +130,13 @@ fn fields_of(
     let and_month = reader(2, Field::DayOfMonth).days_of_month(&mut days)?;
     let months = reader(3, Field::Month).numbers()? as u16;
     let and_week = reader(4, Field::DayOfWeek).days_of_week(&mut days)?;
+    // `*` beside other entries is any day: what is not looked at must not tell two apart.
+    if days.any_of_month {
+        (days.from_start, days.from_end) = (0, 0);
+    }
+    if days.any_of_week {
+        (days.every_week, days.some_weeks) = (0, None);
+    }
     let restricted = !days.any_of_month && !days.any_of_week;
     days.both = restricted && (and_month || and_week || dialect == Dialect::Rufus2);
     if !days.ever(months) {
