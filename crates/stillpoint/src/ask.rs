@@ -2,9 +2,7 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use stillpoint_core::{
-    Consistency, JobId, Memory, ResourceRef, Result, Snapshot, SnapshotId,
-};
+use stillpoint_core::{Consistency, JobId, Memory, ResourceRef, Result, Snapshot, SnapshotId};
 use stillpoint_engine::{Engine, Job, JobPlan, Request, Restore, Scope, Take, Target};
 
 use crate::handle::JobHandle;
@@ -55,7 +53,11 @@ pub struct Settle {
 
 impl<W: Wish> Ask<W> {
     pub(crate) fn new(engine: Engine, wish: Result<W>) -> Self {
-        Self { engine, wish, once: None }
+        Self {
+            engine,
+            wish,
+            once: None,
+        }
     }
 
     /// Does it once for this key: whoever asks again, even after a restart, gets the same job.
@@ -71,7 +73,10 @@ impl<W: Wish> Ask<W> {
     /// Those of [`Engine::plan`].
     pub async fn plan(self) -> Result<Planned> {
         let plan = self.engine.plan(&self.wish?.request()).await?;
-        Ok(Planned { engine: self.engine, plan })
+        Ok(Planned {
+            engine: self.engine,
+            plan,
+        })
     }
 
     /// Makes it a durable job. Dropping the handle does not stop it.
@@ -234,7 +239,9 @@ impl Wish for Delete {
     type Output = ();
 
     fn request(&self) -> Request {
-        Request::Delete { snapshot: self.snapshot }
+        Request::Delete {
+            snapshot: self.snapshot,
+        }
     }
 
     async fn output(_: &Engine, _: Job) -> Result<()> {

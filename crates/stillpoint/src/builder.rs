@@ -13,7 +13,9 @@ use crate::Stillpoint;
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Builder {
-    state: Option<Result<Arc<dyn State>>>,
+    state: Option<Arc<dyn State>>,
+    #[cfg(feature = "redb")]
+    state_file: Option<std::path::PathBuf>,
     providers: Vec<Result<Arc<dyn Provider>>>,
     executors: Vec<(String, Arc<dyn Executor>)>,
     clock: Option<Arc<dyn Clock>>,
@@ -22,18 +24,21 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Keeps everything durable here.
+    /// Keeps everything durable here. The last word counts, here or by `state_file`.
     pub fn state(mut self, state: Arc<dyn State>) -> Self {
-        self.state = Some(Ok(state));
+        #[cfg(feature = "redb")]
+        {
+            self.state_file = None;
+        }
+        self.state = Some(state);
         self
     }
 
-    /// Keeps everything durable in this file, which is made where there is none.
+    /// Keeps everything durable in this file, which is made where there is none and nobody only
+    /// wants to [look](Self::read_only).
     #[cfg(feature = "redb")]
     pub fn state_file(mut self, path: impl AsRef<std::path::Path>) -> Self {
-        self.state = Some(
-            stillpoint_state::Redb::open_or_create(path).map(|state| Arc::new(state) as Arc<_>),
-        );
+        self.state_file = Some(path.as_ref().to_owned());
         self
     }
 
@@ -47,7 +52,8 @@ impl Builder {
     #[cfg(feature = "local")]
     pub fn folder(mut self, name: &str, folder: impl AsRef<std::path::Path>) -> Self {
         let provider = stillpoint_local::LocalProvider::open(name, folder);
-        self.providers.push(provider.map(|provider| Arc::new(provider) as Arc<_>));
+        self.providers
+            .push(provider.map(|provider| Arc::new(provider) as Arc<_>));
         self
     }
 
@@ -82,11 +88,7 @@ impl Builder {
     /// Whatever opening its parts gave, and [`ErrorKind::Invalid`] where there is no state or two
     /// providers have one name.
     pub fn build(self) -> Result<Stillpoint> {
-        let state = self.state.ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, "there is nowhere to keep what is durable")
-                .advise("Give the builder a state, or a state_file")
-        })??;
-        let mut engine = Engine::builder(state);
+        let mut engine = Engine::builder(self.open_state()?);
         for provider in self.providers {
             engine = engine.provider(provider?);
         }
@@ -103,5 +105,25 @@ impl Builder {
             engine = engine.read_only();
         }
         Ok(Stillpoint::new(engine.build()?))
+    }
+
+    fn open_state(&self) -> Result<Arc<dyn State>> {
+        #[cfg(feature = "redb")]
+        if let Some(path) = &self.state_file {
+            use stillpoint_state::Redb;
+            let state = if self.read_only {
+                Redb::open_read_only(path)?
+            } else {
+                Redb::open_or_create(path)?
+            };
+            return Ok(Arc::new(state));
+        }
+        self.state.clone().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Invalid,
+                "there is nowhere to keep what is durable",
+            )
+            .advise("Give the builder a state, or a state_file")
+        })
     }
 }

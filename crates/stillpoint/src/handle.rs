@@ -76,12 +76,24 @@ impl JobHandle {
 
     /// Asks for a restore in place to be undone, from its safety snapshot.
     pub fn undo(&self) -> Ask<Settle> {
-        Ask::new(self.engine.clone(), Ok(Settle { job: self.id, undo: true }))
+        Ask::new(
+            self.engine.clone(),
+            Ok(Settle {
+                job: self.id,
+                undo: true,
+            }),
+        )
     }
 
     /// Asks for the result of a restore in place to be kept, and its safety snapshot deleted.
     pub fn accept(&self) -> Ask<Settle> {
-        Ask::new(self.engine.clone(), Ok(Settle { job: self.id, undo: false }))
+        Ask::new(
+            self.engine.clone(),
+            Ok(Settle {
+                job: self.id,
+                undo: false,
+            }),
+        )
     }
 }
 

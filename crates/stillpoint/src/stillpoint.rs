@@ -31,7 +31,10 @@ impl Stillpoint {
         R: TryInto<ResourceRef>,
         R::Error: Into<Error>,
     {
-        Ask::new(self.engine.clone(), take(source.try_into().map_err(Into::into)))
+        Ask::new(
+            self.engine.clone(),
+            take(source.try_into().map_err(Into::into)),
+        )
     }
 
     /// Asks for a snapshot to be restored: in place, unless told otherwise.
