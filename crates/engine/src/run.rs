@@ -34,10 +34,8 @@ type Starts = mpsc::UnboundedReceiver<JobId>;
 
 fn claim(shared: &Arc<Shared>) -> Result<(StartsGuard, Running)> {
     if shared.read_only {
-        return Err(Error::new(
-            ErrorKind::Permission,
-            "it was opened to look only",
-        ));
+        return Err(Error::new(ErrorKind::Permission, "it was opened to look only")
+            .advise("Open it without read_only()"));
     }
     let started = lock(&shared.started).take();
     let started = started.ok_or_else(|| {
