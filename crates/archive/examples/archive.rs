@@ -80,8 +80,9 @@ fn create_archive(arguments: &mut Arguments) -> Outcome {
         },
     };
     let bar = Bar::new();
-    let mut options =
-        WriteOptions::new().packing(Packing::Deflate(level)).watch(bar.watch(), None);
+    let mut options = WriteOptions::new()
+        .packing(Packing::Deflate(level))
+        .watch(bar.watch(), None);
     if deterministic {
         options = options.deterministic();
     }
@@ -109,11 +110,19 @@ fn list(arguments: &mut Arguments) -> Outcome {
         let written = match (as_json, entry.sha256()) {
             (false, _) => writeln!(out, "{:>12} {}", entry.size(), entry.name()),
             (true, None) => {
-                writeln!(out, "{}", json!({ "path": entry.name(), "size": entry.size() }))
+                writeln!(
+                    out,
+                    "{}",
+                    json!({ "path": entry.name(), "size": entry.size() })
+                )
             }
             (true, Some(sha256)) => {
                 let (path, size) = (entry.name(), entry.size());
-                writeln!(out, "{}", json!({ "path": path, "size": size, "sha256": sha256 }))
+                writeln!(
+                    out,
+                    "{}",
+                    json!({ "path": path, "size": size, "sha256": sha256 })
+                )
             }
         };
         written.map_err(failed("standard output"))?;
@@ -138,8 +147,11 @@ fn verify_archive(arguments: &mut Arguments) -> Outcome {
     let report = verify(&archive, level, &bar.watch())?;
     bar.finish();
     let (era, version) = era_and_version(&archive)?;
-    let forgiven: BTreeMap<String, u64> =
-        report.forgiven.iter().map(|(what, n)| (what.to_string(), *n)).collect();
+    let forgiven: BTreeMap<String, u64> = report
+        .forgiven
+        .iter()
+        .map(|(what, n)| (what.to_string(), *n))
+        .collect();
     if as_json {
         let object = json!({
             "assurance": format!("{:?}", report.assurance),
@@ -158,7 +170,12 @@ fn verify_archive(arguments: &mut Arguments) -> Outcome {
         });
         println!("{object}");
     } else {
-        println!("{}: {:?}, {} files", file.display(), report.assurance, report.files);
+        println!(
+            "{}: {:?}, {} files",
+            file.display(),
+            report.assurance,
+            report.files
+        );
     }
     if report.assurance == Assurance::CrcOnly {
         eprintln!("archive: there is no manifest: nothing shows that it is whole or untouched");
@@ -191,7 +208,11 @@ fn extract_archive(arguments: &mut Arguments) -> Outcome {
     let extracted = extract(&archive, &folder, &ExtractOptions::new(), &bar.watch())?;
     bar.finish();
     let (files, bytes) = (extracted.files, extracted.bytes);
-    eprintln!("{}: {files} files, {bytes} bytes, {:?}", folder.display(), extracted.assurance);
+    eprintln!(
+        "{}: {files} files, {bytes} bytes, {:?}",
+        folder.display(),
+        extracted.assurance
+    );
     Ok(())
 }
 
@@ -199,11 +220,18 @@ fn diff(arguments: &mut Arguments) -> Outcome {
     let [a, b] = arguments.paths()?;
     let contents = |path: &Path| -> Result<BTreeMap<String, (u64, u32)>, Failure> {
         let archive = open(path, Strictness::Lenient, None)?;
-        let files = archive.entries().filter(|e| e.kind() == Kind::File && !e.is_own());
-        Ok(files.map(|e| (e.path().to_owned(), (e.size(), e.crc32()))).collect())
+        let files = archive
+            .entries()
+            .filter(|e| e.kind() == Kind::File && !e.is_own());
+        Ok(files
+            .map(|e| (e.path().to_owned(), (e.size(), e.crc32())))
+            .collect())
     };
     let (a, b) = (contents(&a)?, contents(&b)?);
-    for path in a.keys().chain(b.keys().filter(|path| !a.contains_key(*path))) {
+    for path in a
+        .keys()
+        .chain(b.keys().filter(|path| !a.contains_key(*path)))
+    {
         match (a.get(path), b.get(path)) {
             (Some(_), None) => println!("- {path}"),
             (None, Some(_)) => println!("+ {path}"),
@@ -253,7 +281,10 @@ fn convert_to_native(archive: &Archive, out: &Path) -> Outcome {
     let (options, files) = match Snapshot::of(archive) {
         Ok(snapshot) => {
             let metadata = snapshot.files().read("metadata.json")?;
-            (options.metadata(Metadata::Verbatim(metadata)), snapshot.files().clone())
+            (
+                options.metadata(Metadata::Verbatim(metadata)),
+                snapshot.files().clone(),
+            )
         }
         Err(Error::Refused { .. }) => (options, Files::of(archive)),
         Err(error) => return Err(error.into()),
@@ -265,7 +296,10 @@ fn convert_to_native(archive: &Archive, out: &Path) -> Outcome {
         let _ = std::fs::remove_file(&key_path);
     }
     created?;
-    eprintln!("{}: opens it; keep it apart from the archive", key_path.display());
+    eprintln!(
+        "{}: opens it; keep it apart from the archive",
+        key_path.display()
+    );
     Ok(())
 }
 
@@ -275,8 +309,12 @@ fn write_secret(path: &Path, key: &SecretKey) -> Outcome {
     use secrecy::ExposeSecret as _;
 
     let mut options = std::fs::OpenOptions::new();
-    let mut file =
-        options.write(true).create_new(true).mode(0o600).open(path).map_err(failed(path))?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed(path))?;
     writeln!(file, "{}", key.danger_to_text().expose_secret()).map_err(failed(path))?;
     file.sync_all().map_err(failed(path))?;
     Ok(())
@@ -298,7 +336,10 @@ fn open(
     let identity = identity.or_else(|| Some(beside(path)).filter(|key| key.is_file()));
     if let Some(key) = identity {
         let text = std::fs::read_to_string(&key).map_err(failed(&key))?;
-        let secret = text.lines().find(|line| !line.starts_with('#')).unwrap_or_default();
+        let secret = text
+            .lines()
+            .find(|line| !line.starts_with('#'))
+            .unwrap_or_default();
         options = options.identity(secret.parse::<SecretKey>()?);
     }
     Ok(options.open(path)?)
@@ -351,8 +392,15 @@ struct Arguments {
 
 impl Arguments {
     fn new(mut all: impl Iterator<Item = OsString>) -> Self {
-        let command = all.next().unwrap_or_default().to_string_lossy().into_owned();
-        Arguments { command, rest: all.collect() }
+        let command = all
+            .next()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Arguments {
+            command,
+            rest: all.collect(),
+        }
     }
 
     fn flag(&mut self, name: &str) -> bool {
@@ -373,18 +421,31 @@ impl Arguments {
     }
 
     fn strictness(&mut self) -> Strictness {
-        if self.flag("--lenient") { Strictness::Lenient } else { Strictness::Strict }
+        if self.flag("--lenient") {
+            Strictness::Lenient
+        } else {
+            Strictness::Strict
+        }
     }
 
     fn paths<const N: usize>(&mut self) -> Result<[PathBuf; N], Failure> {
-        let option = self.rest.iter().find(|argument| argument.to_string_lossy().starts_with('-'));
+        let option = self
+            .rest
+            .iter()
+            .find(|argument| argument.to_string_lossy().starts_with('-'));
         if let Some(option) = option {
-            return Err(Failure::Usage(format!("no such option: {}", option.to_string_lossy())));
+            return Err(Failure::Usage(format!(
+                "no such option: {}",
+                option.to_string_lossy()
+            )));
         }
         let given = self.rest.len();
         let paths: Vec<PathBuf> = self.rest.drain(..).map(PathBuf::from).collect();
         paths.try_into().map_err(|_| {
-            Failure::Usage(format!("{} takes {N} paths, {given} were given", self.command))
+            Failure::Usage(format!(
+                "{} takes {N} paths, {given} were given",
+                self.command
+            ))
         })
     }
 }

@@ -76,7 +76,10 @@ impl Error {
 
     /// An error of ours that travelled inside an `io::Error`, taken out again.
     pub(crate) fn from_io(error: io::Error) -> Result<Error, io::Error> {
-        if error.get_ref().is_some_and(|inner| inner.is::<Error>()) {
+        if error
+            .get_ref()
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<Error>)
+        {
             let inner = error.into_inner().expect("checked above");
             return Ok(*inner.downcast::<Error>().expect("checked above"));
         }

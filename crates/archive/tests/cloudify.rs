@@ -9,11 +9,17 @@ use stillpoint_archive::{
 };
 
 fn path(version: &str) -> String {
-    format!("{}/testdata/cloudify/cloudify-{version}.zip", env!("CARGO_MANIFEST_DIR"))
+    format!(
+        "{}/testdata/cloudify/cloudify-{version}.zip",
+        env!("CARGO_MANIFEST_DIR")
+    )
 }
 
 fn open(version: &str) -> Archive {
-    OpenOptions::new().strictness(Strictness::Lenient).open(path(version)).unwrap()
+    OpenOptions::new()
+        .strictness(Strictness::Lenient)
+        .open(path(version))
+        .unwrap()
 }
 
 fn snapshot(version: &str) -> Snapshot {
@@ -30,7 +36,11 @@ fn real_archives_open_with_their_counts() {
     ] {
         let archive = open(version);
         let report = verify(&archive, VerifyLevel::Deep, &Watch::none()).unwrap();
-        assert_eq!((report.entries, report.files), (entries, files), "{version}");
+        assert_eq!(
+            (report.entries, report.files),
+            (entries, files),
+            "{version}"
+        );
         assert_eq!(report.assurance, Assurance::CrcOnly, "{version}");
         assert_eq!(Snapshot::of(&archive).unwrap().era(), era, "{version}");
         let lenient = OpenOptions::new().strictness(Strictness::Lenient);
@@ -43,12 +53,24 @@ fn real_archives_open_with_their_counts() {
 
 #[test]
 fn only_what_old_writers_did_is_forgiven() {
-    assert!(open("4.6.0").forgiven().contains_key(&Forgivable::DeflatedDirectory));
-    assert!(open("4.0").forgiven().contains_key(&Forgivable::MissingDirectory));
+    assert!(
+        open("4.6.0")
+            .forgiven()
+            .contains_key(&Forgivable::DeflatedDirectory)
+    );
+    assert!(
+        open("4.0")
+            .forgiven()
+            .contains_key(&Forgivable::MissingDirectory)
+    );
     assert!(open("7.1").forgiven().is_empty());
     for version in ["4.6.0", "5.0.5"] {
         let strict = Archive::open(path(version)).unwrap_err();
-        assert_eq!(strict.refusal(), Some(&Refusal::DirectoryWithData), "{version}");
+        assert_eq!(
+            strict.refusal(),
+            Some(&Refusal::DirectoryWithData),
+            "{version}"
+        );
     }
     Archive::open(path("7.1")).unwrap();
 }
@@ -59,7 +81,10 @@ fn documents_of_the_dump_eras_are_read() {
     let agents = old.agents().unwrap();
     assert_eq!(agents.len(), 1);
     assert_eq!(agents[0].tenant, None);
-    assert_eq!(agents[0].deployment.as_deref(), Some("cloudify-django-sample"));
+    assert_eq!(
+        agents[0].deployment.as_deref(),
+        Some("cloudify-django-sample")
+    );
     assert_eq!(agents[0].broker.addresses, ["172.20.0.2"]);
     assert_eq!(agents[0].broker.port, Some(5672));
     assert_eq!(old.credentials().len(), 1);
@@ -69,9 +94,20 @@ fn documents_of_the_dump_eras_are_read() {
 
     let new = snapshot("5.0.5");
     let agents = new.agents().unwrap();
-    assert!(agents.iter().all(|agent| agent.tenant.as_deref() == Some("default_tenant")));
+    assert!(
+        agents
+            .iter()
+            .all(|agent| agent.tenant.as_deref() == Some("default_tenant"))
+    );
     assert_eq!(agents[0].broker.addresses, ["172.16.0.19"]);
-    assert!(agents[0].broker.certificate.as_ref().unwrap().starts_with("-----BEGIN"));
+    assert!(
+        agents[0]
+            .broker
+            .certificate
+            .as_ref()
+            .unwrap()
+            .starts_with("-----BEGIN")
+    );
     assert_eq!(new.admin_account().unwrap().unwrap().username, "admin");
     assert!(new.networks().unwrap().unwrap().active_networks.is_empty());
     let dumps: Vec<_> = new.database_dumps().collect();
@@ -79,18 +115,30 @@ fn documents_of_the_dump_eras_are_read() {
 
     let middle = snapshot("4.6.0");
     let metadata = middle.metadata();
-    assert!(metadata.stage_schema_revision.as_ref().unwrap().contains('\n'));
+    assert!(
+        metadata
+            .stage_schema_revision
+            .as_ref()
+            .unwrap()
+            .contains('\n')
+    );
     assert_eq!(
         metadata.stage_revision(),
         Some("20171011082922-4_2-UserAppsRoleColumnRemoval.js")
     );
-    assert_eq!(metadata.composer_revision(), Some("20171229105614-4_3-blueprint-repo.js"));
+    assert_eq!(
+        metadata.composer_revision(),
+        Some("20171229105614-4_3-blueprint-repo.js")
+    );
 }
 
 #[test]
 fn entities_of_the_last_era_are_read() {
     let snapshot = snapshot("7.1");
-    assert_eq!(snapshot.tenants().unwrap(), ["default_tenant", "other", "shared"]);
+    assert_eq!(
+        snapshot.tenants().unwrap(),
+        ["default_tenant", "other", "shared"]
+    );
     assert_eq!(snapshot.plugins().len(), 3);
     assert_eq!(snapshot.blueprints().len(), 4);
     let agents = snapshot.agents().unwrap();
@@ -106,8 +154,12 @@ fn entities_of_the_last_era_are_read() {
 #[test]
 fn the_last_era_round_trips_by_content() {
     let folder = tempfile::tempdir().unwrap();
-    let digest =
-        |a: &Archive| verify(a, VerifyLevel::Full, &Watch::none()).unwrap().content_digest.unwrap();
+    let digest = |a: &Archive| {
+        verify(a, VerifyLevel::Full, &Watch::none())
+            .unwrap()
+            .content_digest
+            .unwrap()
+    };
     let original = digest(&open("7.1"));
     let snapshot = snapshot("7.1");
     let out = folder.path().join("compat.zip");
@@ -125,8 +177,13 @@ fn the_last_era_round_trips_by_content() {
     let key = SecretKey::generate();
     let native = folder.path().join("native.zip");
     let metadata = Metadata::Verbatim(snapshot.files().read("metadata.json").unwrap());
-    let options = WriteOptions::new().seal_for(key.public()).metadata(metadata);
-    create(&native, &options, |writer| Files::of(&compat).write(writer, &class_of)).unwrap();
+    let options = WriteOptions::new()
+        .seal_for(key.public())
+        .metadata(metadata);
+    create(&native, &options, |writer| {
+        Files::of(&compat).write(writer, &class_of)
+    })
+    .unwrap();
     let bytes = std::fs::read(&native).unwrap();
     assert!(!bytes.windows(7).any(|window| window == b"somekey"));
     let locked = Archive::open(&native).unwrap();
@@ -148,7 +205,10 @@ fn the_last_era_round_trips_by_content() {
 fn four_point_nought_gets_tenants_and_a_schema() {
     let migrated = snapshot("4.0").migrated(Era::C).unwrap();
     assert_eq!(migrated.era(), Era::C);
-    assert_eq!(migrated.metadata().schema_revision.as_deref(), Some("333998bc1627"));
+    assert_eq!(
+        migrated.metadata().schema_revision.as_deref(),
+        Some("333998bc1627")
+    );
     let agents = migrated.agents().unwrap();
     assert_eq!(agents[0].tenant.as_deref(), Some("default_tenant"));
     let blueprints = migrated.blueprints();
@@ -157,7 +217,14 @@ fn four_point_nought_gets_tenants_and_a_schema() {
     assert!(migrated.credentials()[0].id.starts_with("default_tenant_"));
     assert_eq!(migrated.files().paths().count(), 300);
     let cleaned = snapshot("4.6.0").migrated(Era::C).unwrap();
-    assert!(!cleaned.metadata().stage_schema_revision.as_ref().unwrap().contains('\n'));
+    assert!(
+        !cleaned
+            .metadata()
+            .stage_schema_revision
+            .as_ref()
+            .unwrap()
+            .contains('\n')
+    );
     assert!(snapshot("5.0.5").migrated(Era::E).is_err());
     assert!(snapshot("7.1").migrated(Era::C).is_err());
 }
@@ -166,8 +233,14 @@ fn four_point_nought_gets_tenants_and_a_schema() {
 fn seven_nought() -> Files {
     let mut files = Files::default();
     files.insert("metadata.json", r#"{"snapshot_version": "7.0.0"}"#);
-    files.insert("mgmt/tenants/0.json", r#"{"type": "tenants", "items": [{"name": "t1"}]}"#);
-    files.insert("mgmt/users/0.json", r#"{"type": "users", "items": [{"username": "admin"}]}"#);
+    files.insert(
+        "mgmt/tenants/0.json",
+        r#"{"type": "tenants", "items": [{"name": "t1"}]}"#,
+    );
+    files.insert(
+        "mgmt/users/0.json",
+        r#"{"type": "users", "items": [{"username": "admin"}]}"#,
+    );
     for n in [0, 2, 10] {
         let body = format!(r#"{{"type": "sites", "items": [{{"name": "site{n}"}}]}}"#);
         files.insert(format!("tenants/t1/sites/{n}.json"), body);
@@ -177,7 +250,10 @@ fn seven_nought() -> Files {
     let events = r#"{"type": "events", "items": [{"message": "hi"}]}"#;
     files.insert("tenants/t1/executions_events/exec1.json", events);
     files.insert("tenants/t1/plugins_archives/p1.zip", b"PK\x05\x06".to_vec());
-    files.insert("tenants/t1/deployments_archives/dep1.b64zip", "UEsFBgAAAA==");
+    files.insert(
+        "tenants/t1/deployments_archives/dep1.b64zip",
+        "UEsFBgAAAA==",
+    );
     files
 }
 
@@ -208,7 +284,12 @@ fn seven_nought_becomes_seven_one() {
             line("tenants/t1/00000002.json", "sites", None, None),
             line("tenants/t1/00000003.json", "sites", None, None),
             line("tenants/t1/00000004.json", "agents", None, Some("dep1")),
-            line("tenants/t1/00000005.json", "events", Some("executions"), Some("exec1")),
+            line(
+                "tenants/t1/00000005.json",
+                "events",
+                Some("executions"),
+                Some("exec1")
+            ),
         ]
     );
     let third = String::from_utf8(new.files().read("tenants/t1/00000003.json").unwrap()).unwrap();

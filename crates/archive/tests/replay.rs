@@ -7,8 +7,14 @@ use std::fs;
 fn replay(target: &str, body: fn(&[u8])) {
     let testdata = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata");
     let mut inputs = 0;
-    for folder in [format!("corpus/{target}"), "hostile".to_owned(), "cloudify".to_owned()] {
-        let Ok(files) = fs::read_dir(format!("{testdata}/{folder}")) else { continue };
+    for folder in [
+        format!("corpus/{target}"),
+        "hostile".to_owned(),
+        "cloudify".to_owned(),
+    ] {
+        let Ok(files) = fs::read_dir(format!("{testdata}/{folder}")) else {
+            continue;
+        };
         for file in files {
             body(&fs::read(file.unwrap().path()).unwrap());
             inputs += 1;

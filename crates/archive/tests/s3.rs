@@ -30,7 +30,9 @@ async fn archives_live_in_s3() {
         writer.bytes("pg_data", text, &EntryOptions::new())
     })
     .unwrap();
-    let depot = Depot::multipart(Arc::new(store), "depot").unwrap().part_size(5 << 20);
+    let depot = Depot::multipart(Arc::new(store), "depot")
+        .unwrap()
+        .part_size(5 << 20);
     depot.delete("one").await.unwrap();
     // Cut off again and again, then left alone.
     for millis in [20, 100, 300] {
@@ -41,7 +43,10 @@ async fn archives_live_in_s3() {
     assert_eq!(depot.list().await.unwrap(), [receipt]);
     let other = folder.path().join("b.zip");
     create(&other, &WriteOptions::new(), |_| Ok(())).unwrap();
-    assert!(matches!(depot.upload("one", &other).await, Err(Error::Exists(_))));
+    assert!(matches!(
+        depot.upload("one", &other).await,
+        Err(Error::Exists(_))
+    ));
     let remote = depot.open("one").await.unwrap();
     assert_eq!(remote.read("greeting.txt").await.unwrap(), b"hello");
     assert!(remote.requests() <= 4, "{}", remote.requests());
@@ -49,8 +54,14 @@ async fn archives_live_in_s3() {
     let range = 5 << 20..(5 << 20) + 100;
     let part = remote.read_range("pg_data", range.clone()).await.unwrap();
     assert_eq!(part, local.read_range("pg_data", range).unwrap());
-    assert_eq!(depot.verify("one").await.unwrap().assurance, Assurance::Verified);
-    depot.download("one", folder.path().join("back.zip")).await.unwrap();
+    assert_eq!(
+        depot.verify("one").await.unwrap().assurance,
+        Assurance::Verified
+    );
+    depot
+        .download("one", folder.path().join("back.zip"))
+        .await
+        .unwrap();
     depot.delete("one").await.unwrap();
     assert_eq!(depot.list().await.unwrap(), []);
 }

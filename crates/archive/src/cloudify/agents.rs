@@ -93,7 +93,11 @@ type Deployments = BTreeMap<String, BTreeMap<String, BTreeMap<String, Old>>>;
 /// Whether `agents.json` has a level for tenants, four in all.
 pub(super) fn has_tenants(agents: &serde_json::Value) -> bool {
     let first = |value: &serde_json::Value| value.as_object()?.values().next().cloned();
-    let leaf = first(agents).as_ref().and_then(first).as_ref().and_then(first);
+    let leaf = first(agents)
+        .as_ref()
+        .and_then(first)
+        .as_ref()
+        .and_then(first);
     // With three levels this is an agent itself; its values are no objects but the broker's.
     match leaf.as_ref().and_then(|leaf| leaf.as_object()) {
         Some(leaf) => {
@@ -119,13 +123,20 @@ fn from_agents_json(files: &Files) -> Result<Vec<Agent>> {
     }
     let all: serde_json::Value = files.json(PATH)?;
     let bad = |e: serde_json::Error| {
-        Refusal::BadDocument { what: "agents.json", why: e.to_string() }.of(PATH)
+        Refusal::BadDocument {
+            what: "agents.json",
+            why: e.to_string(),
+        }
+        .of(PATH)
     };
     let tenants: BTreeMap<Option<String>, Deployments> = match has_tenants(&all) {
         true => {
             let tenants: BTreeMap<String, Deployments> =
                 serde_json::from_value(all).map_err(bad)?;
-            tenants.into_iter().map(|(tenant, rest)| (Some(tenant), rest)).collect()
+            tenants
+                .into_iter()
+                .map(|(tenant, rest)| (Some(tenant), rest))
+                .collect()
         }
         false => BTreeMap::from([(None, serde_json::from_value(all).map_err(bad)?)]),
     };
@@ -158,11 +169,19 @@ struct New {
 
 fn from_entities(snapshot: &Snapshot) -> Result<Vec<Agent>> {
     let mut agents = Vec::new();
-    for entities in snapshot.entities()?.into_iter().filter(|e| e.kind == "agents") {
+    for entities in snapshot
+        .entities()?
+        .into_iter()
+        .filter(|e| e.kind == "agents")
+    {
         for item in &entities.items {
             let new: New = serde_json::from_value(item.clone()).map_err(|e| {
                 let why = format!("an agent: {e}");
-                Refusal::BadDocument { what: "the entities", why }.of(&*entities.path)
+                Refusal::BadDocument {
+                    what: "the entities",
+                    why,
+                }
+                .of(&*entities.path)
             })?;
             agents.push(Agent {
                 tenant: entities.tenant.clone(),

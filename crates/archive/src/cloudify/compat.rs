@@ -39,7 +39,11 @@ pub fn compat_warnings(snapshot: &Snapshot) -> Result<Vec<String>> {
         );
     }
     for entities in snapshot.entities()? {
-        let without = entities.items.iter().filter(|item| item.get("id").is_none()).count();
+        let without = entities
+            .items
+            .iter()
+            .filter(|item| item.get("id").is_none())
+            .count();
         if entities.kind == "secrets_providers" && without > 0 {
             warnings.push(format!(
                 "{}: {without} secrets providers without an id: Cloudify 7.1's restore stops \
@@ -91,13 +95,21 @@ pub fn write_compat(
                 .to_owned(),
         ));
     }
-    let options = options.clone().metadata(Metadata::Verbatim(files.read(METADATA)?));
+    let options = options
+        .clone()
+        .metadata(Metadata::Verbatim(files.read(METADATA)?));
     create(path, &options, |writer| files.write(writer, &class_of))
 }
 
 fn mend(envelope: &mut serde_json::Value) {
-    let items = envelope.get_mut("items").and_then(|items| items.as_array_mut());
-    for item in items.into_iter().flatten().filter_map(|item| item.as_object_mut()) {
+    let items = envelope
+        .get_mut("items")
+        .and_then(|items| items.as_array_mut());
+    for item in items
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.as_object_mut())
+    {
         if !item.contains_key("id")
             && let Some(name) = item.get("name").cloned()
         {

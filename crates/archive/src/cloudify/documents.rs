@@ -19,7 +19,9 @@ pub struct AdminAccount {
 
 impl fmt::Debug for AdminAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdminAccount").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("AdminAccount")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
     }
 }
 

@@ -37,7 +37,9 @@ impl Era {
         };
         let envelopes = numbered("mgmt") || numbered("tenants");
         let typed = TYPED.iter().any(|folder| files.has_folder(folder))
-            || files.under("tenants").any(|path| path.split('/').count() == 4 && is_json(path));
+            || files
+                .under("tenants")
+                .any(|path| path.split('/').count() == 4 && is_json(path));
         if dumped && (envelopes || typed) {
             return unknown("it holds both a database dump and entities as JSON");
         }
@@ -61,7 +63,12 @@ impl Era {
 }
 
 /// Folders only 7.0.0 has.
-const TYPED: [&str; 4] = ["mgmt/permissions", "mgmt/tenants", "mgmt/user_groups", "mgmt/users"];
+const TYPED: [&str; 4] = [
+    "mgmt/permissions",
+    "mgmt/tenants",
+    "mgmt/user_groups",
+    "mgmt/users",
+];
 
 fn is_json(path: &str) -> bool {
     path.ends_with(".json")

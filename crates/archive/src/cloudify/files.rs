@@ -33,14 +33,23 @@ impl Files {
     /// Those of an archive, without what its writer added.
     pub fn of(archive: &Archive) -> Self {
         let mut files = Files::default();
-        for (index, view) in archive.entries().enumerate().filter(|(_, view)| !view.is_own()) {
+        for (index, view) in archive
+            .entries()
+            .enumerate()
+            .filter(|(_, view)| !view.is_own())
+        {
             match view.kind() {
                 Kind::Directory => {
-                    files.directories.insert(view.path().to_owned(), view.mode());
+                    files
+                        .directories
+                        .insert(view.path().to_owned(), view.mode());
                 }
                 Kind::File => {
                     let content = Content::Entry(archive.clone(), index);
-                    let file = File { content, mode: view.mode() };
+                    let file = File {
+                        content,
+                        mode: view.mode(),
+                    };
                     files.files.insert(view.path().to_owned(), file);
                 }
             }
@@ -87,7 +96,9 @@ impl Files {
     /// Whether there is anything below this folder, or the folder itself.
     pub fn has_folder(&self, folder: &str) -> bool {
         self.under(folder).next().is_some()
-            || self.directories.contains_key(&format!("{}/", folder.trim_end_matches('/')))
+            || self
+                .directories
+                .contains_key(&format!("{}/", folder.trim_end_matches('/')))
     }
 
     /// All paths, sorted.
@@ -104,7 +115,9 @@ impl Files {
     pub fn under<'a>(&'a self, folder: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         let prefix = format!("{}/", folder.trim_end_matches('/'));
         let after = self.files.range(prefix.clone()..);
-        after.map(|(path, _)| path.as_str()).take_while(move |path| path.starts_with(&prefix))
+        after
+            .map(|(path, _)| path.as_str())
+            .take_while(move |path| path.starts_with(&prefix))
     }
 
     /// Reads a file, proven.
@@ -112,7 +125,10 @@ impl Files {
     /// # Errors
     /// [`Error::NoSuchEntry`]; else as [`Archive::read`].
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
-        let file = self.files.get(path).ok_or_else(|| Error::NoSuchEntry(path.to_owned()))?;
+        let file = self
+            .files
+            .get(path)
+            .ok_or_else(|| Error::NoSuchEntry(path.to_owned()))?;
         match &file.content {
             Content::Bytes(bytes) => Ok(bytes.to_vec()),
             Content::Entry(archive, index) => archive.read_index(*index, DOCUMENT),
@@ -123,7 +139,11 @@ impl Files {
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T> {
         let bytes = self.read(path)?;
         serde_json::from_slice(&bytes).map_err(|e| {
-            Refusal::BadDocument { what: "the JSON", why: e.to_string() }.of(path)
+            Refusal::BadDocument {
+                what: "the JSON",
+                why: e.to_string(),
+            }
+            .of(path)
         })
     }
 

@@ -53,11 +53,17 @@ fn b_to_c(mut files: Files, mut metadata: SnapshotMetadata) -> Result<Files> {
             files.put(format!("{folder}/{DEFAULT_TENANT}/{rest}"), file);
         }
     }
-    let keys: Vec<String> = files.under("snapshot-credentials").map(str::to_owned).collect();
+    let keys: Vec<String> = files
+        .under("snapshot-credentials")
+        .map(str::to_owned)
+        .collect();
     for path in keys {
         let rest = &path["snapshot-credentials/".len()..];
         let file = files.remove(&path).expect("just listed");
-        files.put(format!("snapshot-credentials/{DEFAULT_TENANT}_{rest}"), file);
+        files.put(
+            format!("snapshot-credentials/{DEFAULT_TENANT}_{rest}"),
+            file,
+        );
     }
     // Folders are where their files are; those of the old paths are none any more.
     let directories: Vec<String> = files.directories().map(str::to_owned).collect();
@@ -81,7 +87,10 @@ fn clean_c(mut files: Files) -> Result<Files> {
     let mut metadata: SnapshotMetadata = files.json(METADATA)?;
     let stage = metadata.stage_revision().map(str::to_owned);
     let composer = metadata.composer_revision().map(str::to_owned);
-    if (&metadata.stage_schema_revision, &metadata.composer_schema_revision) != (&stage, &composer)
+    if (
+        &metadata.stage_schema_revision,
+        &metadata.composer_schema_revision,
+    ) != (&stage, &composer)
     {
         metadata.stage_schema_revision = stage;
         metadata.composer_schema_revision = composer;
@@ -121,22 +130,33 @@ const ORDER: [&str; 26] = [
 ];
 
 fn rank(kind: &str) -> usize {
-    ORDER.iter().position(|known| *known == kind).unwrap_or(ORDER.len())
+    ORDER
+        .iter()
+        .position(|known| *known == kind)
+        .unwrap_or(ORDER.len())
 }
 
 /// Entities of 7.0.0, whose files are named by type.
 pub(super) fn sort_for_restore(all: &mut [Entities]) {
     all.sort_by(|a, b| {
         let key = |e: &Entities| (e.tenant.clone(), rank(&e.kind));
-        key(a).cmp(&key(b)).then_with(|| natural(&a.path).cmp(&natural(&b.path)))
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| natural(&a.path).cmp(&natural(&b.path)))
     });
 }
 
 /// Paths with their number as one: 2 comes before 10.
 fn natural(path: &str) -> (String, u64, String) {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let number = file.strip_suffix(".json").and_then(|stem| stem.parse().ok());
-    (folder.to_owned(), number.unwrap_or(u64::MAX), file.to_owned())
+    let number = file
+        .strip_suffix(".json")
+        .and_then(|stem| stem.parse().ok());
+    (
+        folder.to_owned(),
+        number.unwrap_or(u64::MAX),
+        file.to_owned(),
+    )
 }
 
 /// Types by folder become numbered envelopes; archives lose their suffix of folder.
@@ -151,7 +171,10 @@ fn d_to_e(snapshot: &Snapshot) -> Result<Files> {
             None => "mgmt".to_owned(),
             Some(tenant) => format!("tenants/{tenant}"),
         };
-        files.insert(format!("{folder}/{number:08}.json"), envelope(old, &entities)?);
+        files.insert(
+            format!("{folder}/{number:08}.json"),
+            envelope(old, &entities)?,
+        );
     }
     for path in old.paths() {
         let parts: Vec<&str> = path.split('/').collect();
@@ -176,15 +199,23 @@ fn d_to_e(snapshot: &Snapshot) -> Result<Files> {
 
 /// An envelope as 7.1 writes it, with what 7.0.0 said by the file's name.
 fn envelope(old: &Files, entities: &Entities) -> Result<Vec<u8>> {
-    let Envelope { kind, source, source_id, items, more } = old.json(&entities.path)?;
+    let Envelope {
+        kind,
+        source,
+        source_id,
+        items,
+        more,
+    } = old.json(&entities.path)?;
     let name = entities.path.rsplit('/').next().unwrap_or_default();
     let stem = name.strip_suffix(".json").unwrap_or(name);
     let folder = entities.path.rsplit('/').nth(1).unwrap_or_default();
     let (kind, source, by_name) = match folder {
         "executions_events" => ("events".to_owned(), Some("executions".to_owned()), true),
-        "execution_groups_events" => {
-            ("events".to_owned(), Some("execution_groups".to_owned()), true)
-        }
+        "execution_groups_events" => (
+            "events".to_owned(),
+            Some("execution_groups".to_owned()),
+            true,
+        ),
         "agents" | "node_instances" | "nodes" | "tasks_graphs" => (kind, source, true),
         _ => (kind, source, false),
     };

@@ -11,7 +11,10 @@ pub fn class_of(path: &str) -> Class {
         ["pg_data" | "stage_data" | "composer_data" | "es_data"] => Class::Secret,
         // Which envelope holds secrets is not told by its name.
         ["mgmt" | "tenants", ..] if path.ends_with(".json") => Class::Secret,
-        ["es_data" | "influxdb_data" | "snapshot-credentials" | "ssl", ..] => Class::Secret,
+        [
+            "es_data" | "influxdb_data" | "snapshot-credentials" | "ssl",
+            ..,
+        ] => Class::Secret,
         // Working directories of deployments hold inputs and state of plugins.
         ["deployments", ..] => Class::Secret,
         ["tenants", _, "deployments" | "deployments_archives", _] => Class::Secret,

@@ -32,7 +32,11 @@ impl Snapshot {
             return Err(Refusal::UnknownEra(why.to_owned()).bare());
         }
         let metadata: SnapshotMetadata = files.json(METADATA)?;
-        Ok(Snapshot { era: Era::detect(&files, &metadata)?, files, metadata })
+        Ok(Snapshot {
+            era: Era::detect(&files, &metadata)?,
+            files,
+            metadata,
+        })
     }
 
     /// Its era.
@@ -132,9 +136,23 @@ impl Snapshot {
                 }
                 _ => continue,
             };
-            let Envelope { kind, source, source_id, items, more } = self.files.json(path)?;
+            let Envelope {
+                kind,
+                source,
+                source_id,
+                items,
+                more,
+            } = self.files.json(path)?;
             let path = path.to_owned();
-            all.push(Entities { path, tenant, kind, source, source_id, more, items });
+            all.push(Entities {
+                path,
+                tenant,
+                kind,
+                source,
+                source_id,
+                more,
+                items,
+            });
         }
         if self.era == Era::D {
             migrate::sort_for_restore(&mut all);
@@ -177,19 +195,16 @@ impl Snapshot {
     }
 
     fn per_tenant(&self, folder: &str) -> Vec<Blob> {
-        let there = self.files.under("tenants").filter(|path| {
-            path.split('/').count() == 4 && path.split('/').nth(2) == Some(folder)
-        });
+        let there = self
+            .files
+            .under("tenants")
+            .filter(|path| path.split('/').count() == 4 && path.split('/').nth(2) == Some(folder));
         blobs(there, 3, Some(1))
     }
 }
 
 /// Files whose id is the path's part at `id`, without suffixes of archives.
-fn blobs<'a>(
-    paths: impl Iterator<Item = &'a str>,
-    id: usize,
-    tenant: Option<usize>,
-) -> Vec<Blob> {
+fn blobs<'a>(paths: impl Iterator<Item = &'a str>, id: usize, tenant: Option<usize>) -> Vec<Blob> {
     let stem = |name: &str| {
         const SUFFIXES: [&str; 6] = [".zip", ".tar.gz", ".tgz", ".tar.bz2", ".b64zip", ".tar"];
         let found = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
@@ -198,7 +213,11 @@ fn blobs<'a>(
     let blob = |path: &str| {
         let parts: Vec<&str> = path.split('/').collect();
         let tenant = tenant.and_then(|at| Some((*parts.get(at)?).to_owned()));
-        Some(Blob { tenant, id: stem(parts.get(id)?), path: path.to_owned() })
+        Some(Blob {
+            tenant,
+            id: stem(parts.get(id)?),
+            path: path.to_owned(),
+        })
     };
     paths.filter_map(blob).collect()
 }

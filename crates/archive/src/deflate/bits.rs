@@ -9,7 +9,11 @@ pub(super) struct Bits {
 impl Bits {
     /// Goes on after `bytes`.
     pub(super) fn after(bytes: Vec<u8>) -> Self {
-        Bits { bytes, buffer: 0, held: 0 }
+        Bits {
+            bytes,
+            buffer: 0,
+            held: 0,
+        }
     }
 
     /// Adds up to 32 bits.

@@ -9,9 +9,35 @@ const END: usize = 256;
 
 /// Base and extra bits of length symbols from 257 on (RFC 1951 3.2.5).
 const LENGTHS: [(u16, u8); 29] = [
-    (3, 0), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0), (9, 0), (10, 0), (11, 1), (13, 1),
-    (15, 1), (17, 1), (19, 2), (23, 2), (27, 2), (31, 2), (35, 3), (43, 3), (51, 3), (59, 3),
-    (67, 4), (83, 4), (99, 4), (115, 4), (131, 5), (163, 5), (195, 5), (227, 5), (258, 0),
+    (3, 0),
+    (4, 0),
+    (5, 0),
+    (6, 0),
+    (7, 0),
+    (8, 0),
+    (9, 0),
+    (10, 0),
+    (11, 1),
+    (13, 1),
+    (15, 1),
+    (17, 1),
+    (19, 2),
+    (23, 2),
+    (27, 2),
+    (31, 2),
+    (35, 3),
+    (43, 3),
+    (51, 3),
+    (59, 3),
+    (67, 4),
+    (83, 4),
+    (99, 4),
+    (115, 4),
+    (131, 5),
+    (163, 5),
+    (195, 5),
+    (227, 5),
+    (258, 0),
 ];
 
 /// The length symbol, less 257, of each length.
@@ -38,7 +64,7 @@ fn distance_symbol(distance: u32) -> (usize, u32) {
         return (less as usize, 0);
     }
     let extra = 30 - less.leading_zeros();
-    ((2 * extra + (less >> extra & 1) + 2) as usize, extra)
+    ((2 * extra + ((less >> extra) & 1) + 2) as usize, extra)
 }
 
 /// A literal, or a match as length and distance.
@@ -87,7 +113,7 @@ impl Block {
 
     #[inline(always)]
     pub(super) fn matched(&mut self, length: u32, distance: u32) {
-        self.tokens.push(Token(distance << 9 | length));
+        self.tokens.push(Token((distance << 9) | length));
         self.literals[257 + usize::from(LENGTH_SYMBOLS[length as usize])] += 1;
         self.distances[distance_symbol(distance).0] += 1;
         self.bytes += length as usize;
@@ -113,8 +139,12 @@ impl Block {
         if self.bytes > 0 && stored_bits < dynamic_bits.min(fixed_bits) {
             store(&input[to - self.bytes..to], last, bits);
         } else {
-            let (kind, codes) = if fixed_bits <= dynamic_bits { (1, &fixed) } else { (2, &own) };
-            bits.put(u32::from(last) | kind << 1, 3);
+            let (kind, codes) = if fixed_bits <= dynamic_bits {
+                (1, &fixed)
+            } else {
+                (2, &own)
+            };
+            bits.put(u32::from(last) | (kind << 1), 3);
             if kind == 2 {
                 codes.write_header(bits);
             }
@@ -141,7 +171,10 @@ impl Block {
             let (symbol, extra) = distance_symbol(distance);
             let code = u32::from(codes.distance_codes[symbol]);
             let length = u32::from(codes.lengths[LITERALS + symbol]);
-            bits.put(code | ((distance - 1) & ((1 << extra) - 1)) << length, length + extra);
+            bits.put(
+                code | (((distance - 1) & ((1 << extra) - 1)) << length),
+                length + extra,
+            );
         }
         codes.literal(END, bits);
     }
@@ -174,7 +207,9 @@ struct Codes {
 }
 
 /// The order code-length codes are written in (RFC 1951 3.2.7).
-const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+const ORDER: [usize; 19] = [
+    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
+];
 
 impl Codes {
     fn of(literals: &[u32; LITERALS], distances: &[u32; DISTANCES]) -> Self {
@@ -218,12 +253,18 @@ impl Codes {
     /// Bits of the symbols and their extra bits.
     fn cost(&self, literals: &[u32; LITERALS], distances: &[u32; DISTANCES]) -> usize {
         let frequencies = literals.iter().chain(distances);
-        let symbols: usize =
-            frequencies.zip(&self.lengths).map(|(n, l)| *n as usize * usize::from(*l)).sum();
-        let extra_lengths =
-            literals[257..].iter().zip(LENGTHS).map(|(n, (_, extra))| *n as usize * usize::from(extra));
-        let extra_distances =
-            distances.iter().enumerate().map(|(symbol, n)| *n as usize * (symbol / 2).saturating_sub(1));
+        let symbols: usize = frequencies
+            .zip(&self.lengths)
+            .map(|(n, l)| *n as usize * usize::from(*l))
+            .sum();
+        let extra_lengths = literals[257..]
+            .iter()
+            .zip(LENGTHS)
+            .map(|(n, (_, extra))| *n as usize * usize::from(extra));
+        let extra_distances = distances
+            .iter()
+            .enumerate()
+            .map(|(symbol, n)| *n as usize * (symbol / 2).saturating_sub(1));
         3 + symbols + extra_lengths.sum::<usize>() + extra_distances.sum::<usize>()
     }
 
@@ -271,7 +312,10 @@ impl Codes {
     }
 
     fn written_orders(&self) -> usize {
-        ORDER.iter().rposition(|s| self.run_lengths[*s] > 0).map_or(4, |at| (at + 1).max(4))
+        ORDER
+            .iter()
+            .rposition(|s| self.run_lengths[*s] > 0)
+            .map_or(4, |at| (at + 1).max(4))
     }
 
     fn header_bits(&self) -> usize {
@@ -295,14 +339,20 @@ impl Codes {
         }
         for (symbol, extra) in &self.runs {
             let at = usize::from(*symbol);
-            bits.put(u32::from(self.run_codes[at]), u32::from(self.run_lengths[at]));
+            bits.put(
+                u32::from(self.run_codes[at]),
+                u32::from(self.run_lengths[at]),
+            );
             bits.put(u32::from(*extra), extra_bits(*symbol));
         }
     }
 
     #[inline(always)]
     fn literal(&self, symbol: usize, bits: &mut Bits) {
-        bits.put(u32::from(self.literal_codes[symbol]), u32::from(self.lengths[symbol]));
+        bits.put(
+            u32::from(self.literal_codes[symbol]),
+            u32::from(self.lengths[symbol]),
+        );
     }
 }
 
@@ -322,8 +372,19 @@ mod tests {
     #[test]
     fn distances_have_the_symbols_of_the_format() {
         let expected = [
-            (1, 0, 0), (2, 1, 0), (3, 2, 0), (4, 3, 0), (5, 4, 1), (6, 4, 1), (7, 5, 1), (9, 6, 2),
-            (13, 7, 2), (17, 8, 3), (25, 9, 3), (24_577, 29, 13), (32_768, 29, 13),
+            (1, 0, 0),
+            (2, 1, 0),
+            (3, 2, 0),
+            (4, 3, 0),
+            (5, 4, 1),
+            (6, 4, 1),
+            (7, 5, 1),
+            (9, 6, 2),
+            (13, 7, 2),
+            (17, 8, 3),
+            (25, 9, 3),
+            (24_577, 29, 13),
+            (32_768, 29, 13),
         ];
         for (distance, symbol, extra) in expected {
             assert_eq!(distance_symbol(distance), (symbol, extra), "{distance}");

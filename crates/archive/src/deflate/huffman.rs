@@ -32,12 +32,16 @@ pub(super) fn lengths(frequencies: &[u32], limit: usize, lengths: &mut [u8]) {
 fn counts(symbols: &[(u32, u16)]) -> [u32; 64] {
     let n = symbols.len();
     // Leaves, sorted, then inner nodes as they are made, sorted too.
-    let mut weights: Vec<u64> = symbols.iter().map(|(frequency, _)| u64::from(*frequency)).collect();
+    let mut weights: Vec<u64> = symbols
+        .iter()
+        .map(|(frequency, _)| u64::from(*frequency))
+        .collect();
     let mut parents = vec![0usize; 2 * n - 1];
     let (mut leaf, mut inner) = (0, n);
     for node in n..2 * n - 1 {
         let mut take = || {
-            let from_leaves = leaf < n && (inner >= weights.len() || weights[leaf] <= weights[inner]);
+            let from_leaves =
+                leaf < n && (inner >= weights.len() || weights[leaf] <= weights[inner]);
             let taken = if from_leaves { &mut leaf } else { &mut inner };
             *taken += 1;
             *taken - 1
@@ -63,10 +67,15 @@ fn keep_to(counts: &mut [u32; 64], limit: usize) {
     let over: u32 = counts[limit + 1..].iter().sum();
     counts[limit + 1..].fill(0);
     counts[limit] += over;
-    let mut room: u64 = (1..=limit).map(|n| u64::from(counts[n]) << (limit - n)).sum();
+    let mut room: u64 = (1..=limit)
+        .map(|n| u64::from(counts[n]) << (limit - n))
+        .sum();
     while room > 1 << limit {
         counts[limit] -= 1;
-        let shorter = (1..limit).rev().find(|n| counts[*n] > 0).expect("a code to lengthen");
+        let shorter = (1..limit)
+            .rev()
+            .find(|n| counts[*n] > 0)
+            .expect("a code to lengthen");
         counts[shorter] -= 1;
         counts[shorter + 1] += 2;
         room -= 1;

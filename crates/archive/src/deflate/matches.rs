@@ -65,11 +65,17 @@ impl Chains {
         self.links[at % WINDOW] = candidate;
         let short = hash(word << 8, SHORT_BITS);
         let near = std::mem::replace(&mut self.shorts[short], here);
-        let mut best = Match { length: than, distance: 0 };
+        let mut best = Match {
+            length: than,
+            distance: 0,
+        };
         if than < 3 && near >= self.base && here - near <= NEAR {
             let from = (near - self.base) as usize;
             if load32(input, from) << 8 == word << 8 {
-                best = Match { length: 3, distance: here - near };
+                best = Match {
+                    length: 3,
+                    distance: here - near,
+                };
             }
         }
         let most = (input.len() - at).min(MAX_MATCH) as u32;
@@ -86,7 +92,10 @@ impl Chains {
             {
                 let length = common(input, from, at, most as usize) as u32;
                 if length > best.length {
-                    best = Match { length, distance: here - candidate };
+                    best = Match {
+                        length,
+                        distance: here - candidate,
+                    };
                     if length >= nice {
                         break;
                     }
@@ -95,7 +104,11 @@ impl Chains {
             candidate = self.links[from % WINDOW];
             left -= 1;
         }
-        if best.distance == 0 { Match::default() } else { best }
+        if best.distance == 0 {
+            Match::default()
+        } else {
+            best
+        }
     }
 
     /// Takes in positions that a match covers.

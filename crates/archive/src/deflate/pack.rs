@@ -44,7 +44,12 @@ impl Effort {
 impl Packer {
     pub(crate) fn new(level: u32) -> Self {
         let (chains, block) = (Chains::new(), Block::new());
-        Packer { chains, block, effort: Effort::of(level), before: 0 }
+        Packer {
+            chains,
+            block,
+            effort: Effort::of(level),
+            before: 0,
+        }
     }
 
     /// Adds a whole stream to `out`.
@@ -92,7 +97,11 @@ impl Packer {
                 let next = match lazy && found.length < nice && at + 1 < searched {
                     true => {
                         // The better the match, the less is worth looking for another.
-                        let depth = if found.length >= 8 { depth >> 2 } else { depth >> 1 };
+                        let depth = if found.length >= 8 {
+                            depth >> 2
+                        } else {
+                            depth >> 1
+                        };
                         Some(self.chains.find(input, at + 1, found.length, depth, nice))
                     }
                     false => None,
@@ -142,12 +151,16 @@ mod tests {
         for part in parts {
             let start = joined.len();
             packer.chunk(part, &mut joined);
-            Inflater::new().chunk(&joined[start..], part.len(), &mut out).unwrap();
+            Inflater::new()
+                .chunk(&joined[start..], part.len(), &mut out)
+                .unwrap();
             assert!(out == *part);
         }
         joined.extend(STREAM_END);
         let whole = parts.concat();
-        Inflater::new().whole(&joined, whole.len(), &mut out).unwrap();
+        Inflater::new()
+            .whole(&joined, whole.len(), &mut out)
+            .unwrap();
         assert!(out == whole);
         let mut once = Vec::new();
         packer.whole(&whole, &mut once);
@@ -165,10 +178,19 @@ mod tests {
         let noise: Vec<u8> = (0..70_000u64)
             .map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8)
             .collect();
-        let skewed: Vec<u8> = (0..40u32).flat_map(|n| vec![n as u8; 1 << (n / 3)]).collect();
+        let skewed: Vec<u8> = (0..40u32)
+            .flat_map(|n| vec![n as u8; 1 << (n / 3)])
+            .collect();
         for level in 1..=9 {
-            for content in [&far, &noise, &skewed, &vec![0; 100_000], &vec![], &vec![7], &vec![7; 3]]
-            {
+            for content in [
+                &far,
+                &noise,
+                &skewed,
+                &vec![0; 100_000],
+                &vec![],
+                &vec![7],
+                &vec![7; 3],
+            ] {
                 check(std::slice::from_ref(content), level);
             }
             check(&[far.clone(), noise.clone(), far.clone()], level);
@@ -187,8 +209,14 @@ mod tests {
         Packer::new(6).whole(&text, &mut packed);
         let mut zlib = flate2::Compress::new(flate2::Compression::new(6), false);
         let mut peer = Vec::with_capacity(text.len());
-        zlib.compress_vec(&text, &mut peer, flate2::FlushCompress::Finish).unwrap();
-        assert!(packed.len() * 100 < peer.len() * 104, "{} {}", packed.len(), peer.len());
+        zlib.compress_vec(&text, &mut peer, flate2::FlushCompress::Finish)
+            .unwrap();
+        assert!(
+            packed.len() * 100 < peer.len() * 104,
+            "{} {}",
+            packed.len(),
+            peer.len()
+        );
     }
 
     proptest! {

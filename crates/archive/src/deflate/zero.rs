@@ -19,7 +19,7 @@ fn build() -> Vec<u8> {
     let mut bits = Bits::default();
     bits.put(0b100, 3); // not the last block; codes of its own
     bits.put(286 - 257, 5); // codes for literals and lengths up to 285
-    bits.put(1 - 1, 5); // one distance code
+    bits.put(0, 5); // one distance code
     bits.put(18 - 4, 4); // lengths of 18 code-length codes follow
     // In the order of RFC 1951 3.2.7: 16 17 18 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1.
     for length in [0, 3, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 2] {

@@ -32,7 +32,10 @@ impl Keys {
                 "{id:?} is no id: up to 200 letters, digits, `-`, `_` and `.`, not first a dot"
             )));
         }
-        Ok(Keys { id: id.to_owned(), folder: prefix.clone().join(id) })
+        Ok(Keys {
+            id: id.to_owned(),
+            folder: prefix.clone().join(id),
+        })
     }
 
     pub(super) fn archive(&self) -> Path {

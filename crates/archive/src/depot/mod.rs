@@ -95,7 +95,12 @@ impl Depot {
     ) -> Result<Self> {
         let prefix = object_store::path::Path::parse(prefix)
             .map_err(|e| Error::Unsupported(format!("{prefix:?} is no prefix: {e}")))?;
-        Ok(Depot { store, multipart, prefix, part: 8 << 20 })
+        Ok(Depot {
+            store,
+            multipart,
+            prefix,
+            part: 8 << 20,
+        })
     }
 
     /// Sets how many bytes a part of an upload has; S3 wants 5 MiB at least. 8 MiB by default,
@@ -134,8 +139,13 @@ impl Depot {
     pub async fn list(&self) -> Result<Vec<Receipt>> {
         let folders = self.store.list_with_delimiter(Some(&self.prefix)).await;
         let mut receipts = Vec::new();
-        for folder in folders.map_err(failed("listing the depot"))?.common_prefixes {
-            let Some(id) = folder.filename() else { continue };
+        for folder in folders
+            .map_err(failed("listing the depot"))?
+            .common_prefixes
+        {
+            let Some(id) = folder.filename() else {
+                continue;
+            };
             match self.receipt(id).await {
                 Ok(receipt) => receipts.push(receipt),
                 // Not whole yet, or being deleted.
@@ -221,12 +231,19 @@ impl Depot {
         key: &object_store::path::Path,
     ) -> Result<Option<T>> {
         let bytes = match self.store.get(key).await {
-            Ok(found) => found.bytes().await.map_err(failed(&format!("reading {key}")))?,
+            Ok(found) => found
+                .bytes()
+                .await
+                .map_err(failed(&format!("reading {key}")))?,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(e) => return Err(failed(&format!("reading {key}"))(e)),
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|e| {
-            Refusal::BadDocument { what: "the depot's record", why: e.to_string() }.of(key.as_ref())
+            Refusal::BadDocument {
+                what: "the depot's record",
+                why: e.to_string(),
+            }
+            .of(key.as_ref())
         })
     }
 
@@ -238,7 +255,11 @@ impl Depot {
     ) -> Result<bool> {
         let bytes = serde_json::to_vec(document).expect("plain data into memory");
         let payload = PutPayload::from(bytes);
-        match self.store.put_opts(key, payload, PutMode::Create.into()).await {
+        match self
+            .store
+            .put_opts(key, payload, PutMode::Create.into())
+            .await
+        {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(e) => Err(failed(&format!("putting {key}"))(e)),
@@ -260,7 +281,10 @@ impl Depot {
 
 fn failed(what: &str) -> impl FnOnce(object_store::Error) -> Error {
     let what = what.to_owned();
-    move |e| Error::Io { what, source: std::io::Error::other(e) }
+    move |e| Error::Io {
+        what,
+        source: std::io::Error::other(e),
+    }
 }
 
 /// Waits for work that blocks.

@@ -66,7 +66,10 @@ pub(super) async fn open(
     options: OpenOptions,
 ) -> Result<RemoteArchive> {
     let requests = Arc::new(AtomicU64::new(0));
-    let tail = GetOptions { range: Some(GetRange::Suffix(TAIL)), ..GetOptions::default() };
+    let tail = GetOptions {
+        range: Some(GetRange::Suffix(TAIL)),
+        ..GetOptions::default()
+    };
     requests.fetch_add(1, Ordering::Relaxed);
     let found = match depot.store.get_opts(&key, tail).await {
         Ok(found) => found,
@@ -77,7 +80,10 @@ pub(super) async fn open(
     };
     let size = found.meta.size;
     let start = found.range.start;
-    let tail = found.bytes().await.map_err(failed(&format!("reading {key}")))?;
+    let tail = found
+        .bytes()
+        .await
+        .map_err(failed(&format!("reading {key}")))?;
     let mut source = Remote {
         store: Arc::clone(&depot.store),
         key,
@@ -114,15 +120,25 @@ impl Remote {
             return Ok(());
         }
         let range = end.offset.saturating_sub(end.size + (end.size >> 1))..*start;
-        let block = self.fetch(range.clone()).await.map_err(Error::io("reading the archive"))?;
+        let block = self
+            .fetch(range.clone())
+            .await
+            .map_err(Error::io("reading the archive"))?;
         self.tail.push((range.start, block));
         Ok(())
     }
 
     async fn fetch(&self, range: Range<u64>) -> io::Result<Bytes> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
-        let found = self.store.get_opts(&self.key, options).await.map_err(io::Error::other)?;
+        let options = GetOptions {
+            range: Some(range.into()),
+            ..GetOptions::default()
+        };
+        let found = self
+            .store
+            .get_opts(&self.key, options)
+            .await
+            .map_err(io::Error::other)?;
         found.bytes().await.map_err(io::Error::other)
     }
 }
@@ -151,7 +167,9 @@ impl ReadAt for Remote {
         if let Some(n) = held {
             return Ok(n);
         }
-        let end = offset.saturating_add((out.len() as u64).max(BLOCK)).min(self.size);
+        let end = offset
+            .saturating_add((out.len() as u64).max(BLOCK))
+            .min(self.size);
         let block = self.handle.block_on(self.fetch(offset..end))?;
         let n = copy(&[(offset, block.clone())], out, offset);
         let mut blocks = lock();

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 
 use super::keys::{Keys, Receipt};
 use super::{Depot, blocking, failed};
-use crate::{Digest, Error, OpenOptions, Refusal, Report, Result, Strictness, Watch, verify_stream};
+use crate::{
+    Digest, Error, OpenOptions, Refusal, Report, Result, Strictness, Watch, verify_stream,
+};
 
 /// Blocks that wait between the network and whoever reads.
 const AHEAD: usize = 16;
@@ -46,7 +48,11 @@ async fn stream<T: Send + 'static>(
     let mut stream = depot.store.get(key).await.map_err(fail())?.into_stream();
     let (sender, blocks) = mpsc::channel(AHEAD);
     let worker = blocking(move || {
-        let mut incoming = Incoming { blocks, block: Bytes::new(), hasher: Sha256::new() };
+        let mut incoming = Incoming {
+            blocks,
+            block: Bytes::new(),
+            hasher: Sha256::new(),
+        };
         let result = work(&mut incoming)?;
         // What the work did not look at counts for the hash all the same.
         io::copy(&mut incoming, &mut io::sink()).map_err(Error::io("reading the download"))?;
@@ -70,7 +76,10 @@ pub(super) async fn verify(
     watch: Watch,
 ) -> Result<(Report, Digest)> {
     let options = OpenOptions::new().strictness(Strictness::Lenient);
-    stream(depot, key, move |incoming| verify_stream(incoming, &options, &watch)).await
+    stream(depot, key, move |incoming| {
+        verify_stream(incoming, &options, &watch)
+    })
+    .await
 }
 
 /// Downloads to a file beside `path`, which gets the name once its bytes are proven.
@@ -106,10 +115,11 @@ pub(super) async fn download(
     }
     let path = path.to_owned();
     blocking(move || {
-        part.persist_noclobber(&path).map_err(|e| match e.error.kind() {
-            io::ErrorKind::AlreadyExists => Error::Exists(path.clone()),
-            _ => fail(&path)(e.error),
-        })?;
+        part.persist_noclobber(&path)
+            .map_err(|e| match e.error.kind() {
+                io::ErrorKind::AlreadyExists => Error::Exists(path.clone()),
+                _ => fail(&path)(e.error),
+            })?;
         let folder = std::fs::File::open(&folder).map_err(fail(&path))?;
         folder.sync_all().map_err(fail(&path))
     })

@@ -58,7 +58,11 @@ pub(super) async fn upload(depot: &Depot, keys: &Keys, path: &Path) -> Result<Re
     }
     depot.put_new(&keys.receipt(), &receipt).await?;
     for key in depot.keys_below(&keys.upload()).await? {
-        depot.store.delete(&key).await.map_err(failed("tidying up"))?;
+        depot
+            .store
+            .delete(&key)
+            .await
+            .map_err(failed("tidying up"))?;
     }
     Ok(receipt)
 }
@@ -80,7 +84,12 @@ fn describe(path: &Path, id: String) -> Result<(Arc<File>, Receipt)> {
         hasher.update(&buffer[..n]);
         at += n as u64;
     }
-    let receipt = Receipt { id, size, sha256: Digest::finish(hasher), root: archive.root() };
+    let receipt = Receipt {
+        id,
+        size,
+        sha256: Digest::finish(hasher),
+        root: archive.root(),
+    };
     Ok((Arc::new(file), receipt))
 }
 
@@ -88,7 +97,8 @@ async fn read_part(file: &Arc<File>, offset: u64, length: usize) -> Result<Vec<u
     let file = Arc::clone(file);
     blocking(move || {
         let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, offset).map_err(Error::io("reading the archive"))?;
+        file.read_exact_at(&mut bytes, offset)
+            .map_err(Error::io("reading the archive"))?;
         Ok(bytes)
     })
     .await
@@ -110,15 +120,24 @@ async fn in_parts(
     let started = match depot.document::<Started>(&keys.started()).await? {
         Some(started) => started,
         None => {
-            let id = multipart.create_multipart(&key).await.map_err(fail("uploading"))?;
+            let id = multipart
+                .create_multipart(&key)
+                .await
+                .map_err(fail("uploading"))?;
             let part_size = (depot.part as u64).max(receipt.size.div_ceil(MOST_PARTS));
-            let started = Started { multipart_id: id, part_size };
+            let started = Started {
+                multipart_id: id,
+                part_size,
+            };
             match depot.put_new(&keys.started(), &started).await? {
                 true => started,
                 // Somebody uploads the same bytes at the same time: join them.
                 false => {
                     let mine = &started.multipart_id;
-                    multipart.abort_multipart(&key, mine).await.map_err(fail("uploading"))?;
+                    multipart
+                        .abort_multipart(&key, mine)
+                        .await
+                        .map_err(fail("uploading"))?;
                     let theirs = depot.document(&keys.started()).await?;
                     theirs.ok_or_else(|| Error::NoSuchEntry(keys.id.clone()))?
                 }
@@ -130,7 +149,9 @@ async fn in_parts(
         let (file, started) = (&file, &started);
         async move {
             if let Some(part) = depot.document::<Part>(&keys.part(number)).await? {
-                return Ok::<_, Error>(PartId { content_id: part.content_id });
+                return Ok::<_, Error>(PartId {
+                    content_id: part.content_id,
+                });
             }
             let offset = number as u64 * started.part_size;
             let length = (receipt.size - offset).min(started.part_size) as usize;
@@ -139,14 +160,21 @@ async fn in_parts(
                 .put_part(&keys.archive(), &started.multipart_id, number, payload)
                 .await
                 .map_err(failed(&format!("uploading part {number}")))?;
-            let record = Part { content_id: part.content_id.clone() };
+            let record = Part {
+                content_id: part.content_id.clone(),
+            };
             depot.put_new(&keys.part(number), &record).await?;
             Ok(part)
         }
     };
-    let parts: Vec<PartId> =
-        futures_util::stream::iter((0..parts).map(put)).buffered(AT_ONCE).try_collect().await?;
-    match multipart.complete_multipart(&key, &started.multipart_id, parts).await {
+    let parts: Vec<PartId> = futures_util::stream::iter((0..parts).map(put))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    match multipart
+        .complete_multipart(&key, &started.multipart_id, parts)
+        .await
+    {
         Ok(_) => Ok(()),
         // It may have been completed, and only the answer was lost.
         Err(e) => match whole(depot, &key, receipt.size).await? {
@@ -154,7 +182,11 @@ async fn in_parts(
             false => {
                 // The store forgot the upload: the next call begins again.
                 for record in depot.keys_below(&keys.upload()).await? {
-                    depot.store.delete(&record).await.map_err(fail("tidying up"))?;
+                    depot
+                        .store
+                        .delete(&record)
+                        .await
+                        .map_err(fail("tidying up"))?;
                 }
                 Err(fail("completing")(e))
             }
@@ -185,13 +217,19 @@ async fn at_once(depot: &Depot, keys: &Keys, file: Arc<File>, size: u64) -> Resu
 
 /// Ends an upload that is not to go on.
 pub(super) async fn abandon(depot: &Depot, keys: &Keys) -> Result<()> {
-    let Some(Multipart(multipart)) = &depot.multipart else { return Ok(()) };
-    let Some(started) = depot.document::<Started>(&keys.started()).await? else { return Ok(()) };
-    match multipart.abort_multipart(&keys.archive(), &started.multipart_id).await {
+    let Some(Multipart(multipart)) = &depot.multipart else {
+        return Ok(());
+    };
+    let Some(started) = depot.document::<Started>(&keys.started()).await? else {
+        return Ok(());
+    };
+    match multipart
+        .abort_multipart(&keys.archive(), &started.multipart_id)
+        .await
+    {
         // Completed or aborted before: nothing is left of it.
-        Ok(()) | Err(object_store::Error::NotFound { .. } | object_store::Error::Generic { .. }) => {
-            Ok(())
-        }
+        Ok(())
+        | Err(object_store::Error::NotFound { .. } | object_store::Error::Generic { .. }) => Ok(()),
         Err(e) => Err(failed("ending an upload")(e)),
     }
 }

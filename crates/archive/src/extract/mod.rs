@@ -13,10 +13,12 @@ use files::Files;
 use crate::verify::{Walk, walk};
 use crate::{Archive, Assurance, Error, Kind, Result, Watch};
 
+type Only = dyn Fn(&str) -> bool + Send + Sync;
+
 /// How an archive is extracted.
 #[derive(Clone, Default)]
 pub struct ExtractOptions {
-    only: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+    only: Option<Arc<Only>>,
     durable: bool,
 }
 

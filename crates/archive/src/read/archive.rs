@@ -185,7 +185,8 @@ impl Archive {
         }
         if self.sealed() > 0 {
             let mut names = Names::default();
-            self.entries().try_for_each(|view| names.insert(view.path()))?;
+            self.entries()
+                .try_for_each(|view| names.insert(view.path()))?;
         }
         Ok(())
     }

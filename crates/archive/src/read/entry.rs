@@ -31,10 +31,11 @@ struct Expected {
 }
 
 type Buffered = BufReader<Stretch>;
+type Opened = OpenFrames<Box<dyn Read + Send>>;
 
 enum Content {
     Deflate(Box<DeflateDecoder<Buffered>>),
-    Sealed(Box<DeflateDecoder<BufReader<OpenFrames<Box<dyn Read + Send>>>>>),
+    Sealed(Box<DeflateDecoder<BufReader<Opened>>>),
     Store(Box<dyn Read + Send>),
     #[cfg(feature = "zstd")]
     Zstd(Box<zstd::stream::read::Decoder<'static, Buffered>>),

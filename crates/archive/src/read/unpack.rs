@@ -58,7 +58,7 @@ impl Unpacker {
     }
 
     /// Unpacks a whole entry that is in memory.
-    pub(crate) fn from_memory<'a>(
+    pub(crate) fn unpack<'a>(
         &'a mut self,
         packed: &'a [u8],
         method: Method,

@@ -275,7 +275,10 @@ impl<R: Read> Passing<R> {
         let forgiven = std::mem::take(&mut self.forgiven);
         let directory = Directory {
             entries,
-            locals: Vec::new(), end, implied, forgiven,
+            locals: Vec::new(),
+            end,
+            implied,
+            forgiven,
         };
         // A view of what passed; nothing is read from it any more.
         let source = Arc::new(Vec::new());

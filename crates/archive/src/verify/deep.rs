@@ -17,7 +17,13 @@ pub(super) fn check(archive: &Archive) -> Result<BTreeMap<&'static str, u64>> {
     let mut findings = BTreeMap::new();
     match Snapshot::of(archive) {
         Ok(_) => {}
-        Err(Error::Refused { reason: Refusal::UnknownEra(_), .. } | Error::KeyMissing { .. }) => {
+        Err(
+            Error::Refused {
+                reason: Refusal::UnknownEra(_),
+                ..
+            }
+            | Error::KeyMissing { .. },
+        ) => {
             return Ok(findings);
         }
         Err(error) => return Err(error),

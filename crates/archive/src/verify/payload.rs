@@ -116,15 +116,15 @@ pub(crate) fn walk(
             walker.flush()?;
             continue;
         }
-        if !view.is_sealed() && view.record.is_none_or(|record| record.chunks.is_empty()) {
-            if view.entry.size.max(view.entry.stored) <= IN_MEMORY {
-                walker.batched += view.entry.size.max(view.entry.stored) + 64;
-                walker.batch.push(index);
-                if walker.batched >= CHUNK as u64 / 2 {
-                    walker.flush()?;
-                }
-                continue;
+        let in_one_piece = view.record.is_none_or(|record| record.chunks.is_empty());
+        let weight = view.entry.size.max(view.entry.stored);
+        if in_one_piece && !view.is_sealed() && weight <= IN_MEMORY {
+            walker.batched += weight + 64;
+            walker.batch.push(index);
+            if walker.batched >= CHUNK as u64 / 2 {
+                walker.flush()?;
             }
+            continue;
         }
         // A batch holds neighbours only: it is read in one go.
         walker.flush()?;
@@ -253,7 +253,8 @@ impl Walker<'_> {
                 let bytes = unpacked.as_slice();
                 let length = bytes.len() as u64;
                 self.hasher.update(bytes);
-                self.crc.combine(&crc32fast::Hasher::new_with_initial_len(crc, length));
+                self.crc
+                    .combine(&crc32fast::Hasher::new_with_initial_len(crc, length));
                 self.watch.add(bytes.len() as u64)
             }
         }
@@ -358,7 +359,7 @@ impl Worker {
             let packed = &self.span[from..from + entry.stored as usize];
             let bytes = self
                 .unpacker
-                .from_memory(packed, entry.method, entry.size as usize)
+                .unpack(packed, entry.method, entry.size as usize)
                 .map_err(fail)?;
             let found = crc32fast::hash(bytes);
             if found != entry.crc {

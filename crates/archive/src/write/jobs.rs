@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Packing;
@@ -264,7 +264,7 @@ impl Worker {
     }
 }
 
-fn read(path: &PathBuf, size: u64) -> Result<Vec<u8>> {
+fn read(path: &Path, size: u64) -> Result<Vec<u8>> {
     let fail = || Error::io(format!("reading {}", path.display()));
     let file = super::tree::open_no_follow(path).map_err(fail())?;
     let mut bytes = Vec::with_capacity(size as usize + 1);

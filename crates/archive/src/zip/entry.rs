@@ -205,7 +205,7 @@ fn mode(record: &Central<'_>, is_directory: bool) -> Result<u32, Refusal> {
 /// `mode` as the upper half of the external attributes.
 pub(crate) fn attributes(mode: u32, kind: Kind) -> u32 {
     match kind {
-        Kind::Directory => (FOLDER | mode) << 16 | 0x10,
+        Kind::Directory => ((FOLDER | mode) << 16) | 0x10,
         Kind::File => (REGULAR | mode) << 16,
     }
 }

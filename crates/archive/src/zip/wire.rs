@@ -31,7 +31,7 @@ pub(crate) const LOCATOR: usize = 20;
 /// The 32-bit value that sends the reader to the ZIP64 field.
 pub(crate) const MAX32: u32 = u32::MAX;
 /// Made by: UNIX, ZIP 4.5.
-pub(crate) const MADE_BY: u16 = 3 << 8 | 45;
+pub(crate) const MADE_BY: u16 = (3 << 8) | 45;
 
 /// A point in time as DOS keeps it: two-second steps, no zone (we write UTC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Dos {
     /// 1980-01-01 00:00, the first there is.
     pub(crate) const EPOCH: Dos = Dos {
         time: 0,
-        date: 1 << 5 | 1,
+        date: (1 << 5) | 1,
     };
 
     /// From seconds since 1970-01-01, held inside what DOS can express.
@@ -66,8 +66,8 @@ impl Dos {
         }
         let year = year.min(2107);
         Dos {
-            time: (second / 3600 << 11 | second / 60 % 60 << 5 | second % 60 / 2) as u16,
-            date: (year - 1980 << 9 | month << 5 | day) as u16,
+            time: (((second / 3600) << 11) | ((second / 60 % 60) << 5) | (second % 60 / 2)) as u16,
+            date: (((year - 1980) << 9) | (month << 5) | day) as u16,
         }
     }
 }
@@ -391,8 +391,8 @@ mod tests {
         assert_eq!(Dos::from_unix(315_532_800), Dos::EPOCH);
         // 2026-11-21 02:44:46 UTC.
         let dos = Dos::from_unix(1_795_229_086);
-        assert_eq!(dos.date, 46 << 9 | 11 << 5 | 21);
-        assert_eq!(dos.time, 2 << 11 | 44 << 5 | 23);
+        assert_eq!(dos.date, (46 << 9) | (11 << 5) | 21);
+        assert_eq!(dos.time, (2 << 11) | (44 << 5) | 23);
         assert_eq!(Dos::from_unix(i64::from(u32::MAX) * 9).date >> 9, 127);
     }
 }

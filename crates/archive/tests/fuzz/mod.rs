@@ -26,7 +26,9 @@ fn open_as(data: &[u8], strictness: Strictness) -> Option<Archive> {
 /// Opens, lists and verifies.
 pub fn open(data: &[u8]) {
     for strictness in [Strictness::Strict, Strictness::Lenient] {
-        let Some(archive) = open_as(data, strictness) else { continue };
+        let Some(archive) = open_as(data, strictness) else {
+            continue;
+        };
         for entry in archive.entries() {
             assert!(!entry.name().starts_with('/') && !entry.name().contains(".."));
         }
@@ -55,7 +57,9 @@ pub fn stream(data: &[u8]) {
 
 /// Extracts; nothing may appear but below the folder.
 pub fn extract_all(data: &[u8]) {
-    let Some(archive) = open_as(data, Strictness::Lenient) else { return };
+    let Some(archive) = open_as(data, Strictness::Lenient) else {
+        return;
+    };
     let outer = tempfile::tempdir().unwrap();
     let target = outer.path().join("target");
     let result = extract(&archive, &target, &ExtractOptions::new(), &Watch::none());
@@ -76,10 +80,20 @@ pub fn migrate(data: &[u8]) {
     while let (Some(path), Some(content)) = (parts.next(), parts.next()) {
         files.insert(String::from_utf8_lossy(path), content);
     }
-    let Ok(snapshot) = Snapshot::from_files(files) else { return };
-    let _ = (snapshot.agents(), snapshot.entities(), snapshot.admin_account());
+    let Ok(snapshot) = Snapshot::from_files(files) else {
+        return;
+    };
+    let _ = (
+        snapshot.agents(),
+        snapshot.entities(),
+        snapshot.admin_account(),
+    );
     let _ = (snapshot.networks(), snapshot.tenants(), snapshot.plugins());
-    let _ = (snapshot.blueprints(), snapshot.uploaded_blueprints(), snapshot.credentials());
+    let _ = (
+        snapshot.blueprints(),
+        snapshot.uploaded_blueprints(),
+        snapshot.credentials(),
+    );
     for era in [Era::A, Era::B, Era::C, Era::D, Era::E] {
         if let Ok(migrated) = snapshot.clone().migrated(era) {
             assert_eq!(migrated.era(), era);
@@ -91,8 +105,11 @@ pub fn migrate(data: &[u8]) {
 fn with_manifest(text: &[u8]) -> Vec<u8> {
     let mut zip = Vec::new();
     let mut central = Vec::new();
-    let entries: [(&str, &[u8]); 3] =
-        [("metadata.json", b"{}"), ("META-INF/", b""), ("META-INF/MANIFEST.jsonl", text)];
+    let entries: [(&str, &[u8]); 3] = [
+        ("metadata.json", b"{}"),
+        ("META-INF/", b""),
+        ("META-INF/MANIFEST.jsonl", text),
+    ];
     for (name, content) in entries {
         let offset = zip.len() as u32;
         let size = (content.len() as u32).to_le_bytes();
@@ -104,13 +121,25 @@ fn with_manifest(text: &[u8]) -> Vec<u8> {
             &(name.len() as u16).to_le_bytes(),
         ]
         .concat();
-        zip.extend([b"PK\x03\x04", &common[..], &[0, 0], name.as_bytes(), content].concat());
+        zip.extend(
+            [
+                b"PK\x03\x04",
+                &common[..],
+                &[0, 0],
+                name.as_bytes(),
+                content,
+            ]
+            .concat(),
+        );
         let extra = match name.ends_with("jsonl") {
             true => [&[0x53, 0x50, 4, 0][..], &crc32(&zip).to_le_bytes()].concat(),
             false => Vec::new(),
         };
-        let attributes: u32 =
-            if name.ends_with('/') { 0o040_755 << 16 | 0x10 } else { 0o100_644 << 16 };
+        let attributes: u32 = if name.ends_with('/') {
+            0o040_755 << 16 | 0x10
+        } else {
+            0o100_644 << 16
+        };
         central.extend([b"PK\x01\x02", &[45, 3][..], &common[..]].concat());
         central.extend([extra.len() as u8, 0, 0, 0, 0, 0, 0, 0]);
         central.extend(attributes.to_le_bytes());
@@ -127,7 +156,11 @@ fn with_manifest(text: &[u8]) -> Vec<u8> {
 fn crc32(bytes: &[u8]) -> u32 {
     bytes.iter().fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
         })
     }) ^ !0
 }
