@@ -46,6 +46,12 @@ fn berlin() {
             ("2025-10-27T01:30:00", "2025-10-27T02:30:00", Normal),
         ],
     );
+    // Asked within the second pass: the first one counted, whoever asks.
+    assert_runs(
+        "30 2 * * * Europe/Berlin",
+        "2025-10-26T01:10:00Z",
+        &[("2025-10-27T01:30:00", "2025-10-27T02:30:00", Normal)],
+    );
     assert_runs(
         "0 * * * * Europe/Berlin",
         "2025-10-25T23:30:00Z",

@@ -60,7 +60,7 @@ impl<R: WallRule> Evaluator<'_, R> {
                 }
                 Local::Gap { after } => {
                     let gap = self.transition(found.wall - after)?;
-                    if self.gap == Gap::Shift && gap.at <= second {
+                    if self.gap == Gap::Shift {
                         return self.shifted(self.rule.at_or_after(gap.wall_before)?, &gap);
                     }
                     wall = gap.wall_before - 1;

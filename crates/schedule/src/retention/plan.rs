@@ -1,7 +1,11 @@
 //! The plan: a decision for every snapshot, the reasons, and the order to delete in.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, BinaryHeap},
+};
 
+use hashbrown::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -181,8 +185,7 @@ impl Plan {
         now: Timestamp,
     ) -> Result<Self, RetentionError> {
         let rules = keep.rules(now)?;
-        let mut newest_first: Vec<&Snapshot> = inventory.iter().collect();
-        newest_first.sort_unstable_by(|a, b| (b.taken_at, &b.id).cmp(&(a.taken_at, &a.id)));
+        let newest_first = newest_first(inventory);
         let nodes = number(keep, policy, &newest_first)?;
         check_order(&nodes, &newest_first)?;
 
@@ -226,6 +229,18 @@ impl Plan {
             deletions,
         })
     }
+}
+
+/// An inventory, newest first; of the same instant in a fixed order.
+fn newest_first(inventory: &[Snapshot]) -> Vec<&Snapshot> {
+    let key = |snapshot| -> (Timestamp, &str, &Snapshot) {
+        let Snapshot { taken_at, id, .. } = snapshot;
+        (*taken_at, id, snapshot)
+    };
+    // The times beside the references: following them all for each comparison is slow.
+    let mut keyed: Vec<_> = inventory.iter().map(key).collect();
+    keyed.sort_unstable_by_key(|(taken_at, id, _)| Reverse((*taken_at, *id)));
+    keyed.into_iter().map(|(_, _, snapshot)| snapshot).collect()
 }
 
 /// The reasons that do not depend on other snapshots.
@@ -365,6 +380,9 @@ pub(crate) fn number(
 /// Refuses snapshots that depend on each other in a circle.
 fn check_order(nodes: &Nodes, inventory: &[&Snapshot]) -> Result<(), RetentionError> {
     let nodes = &nodes.nodes;
+    if nodes.iter().all(|node| node.parents.is_empty()) {
+        return Ok(());
+    }
     let none = vec![false; nodes.len()];
     let mut left = vec![true; nodes.len()];
     for place in children_first(nodes, &none) {
@@ -399,7 +417,7 @@ fn children_first<'a>(nodes: &'a [Node], stays: &'a [bool]) -> impl Iterator<Ite
         }
     }
     // Higher places are older.
-    let mut ready: std::collections::BinaryHeap<u32> = (0..)
+    let mut ready: BinaryHeap<u32> = (0..)
         .zip(&children)
         .filter(|(place, children)| **children == 0 && !stays[*place as usize])
         .map(|(place, _)| place)
