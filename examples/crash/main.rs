@@ -24,8 +24,8 @@ use crate::fuse::{At, Fuse};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-const GOOD: [u8; 1 << 20] = [7; 1 << 20];
-const DAMAGED: [u8; 1 << 20] = [13; 1 << 20];
+static GOOD: [u8; 1 << 20] = [7; 1 << 20];
+static DAMAGED: [u8; 1 << 20] = [13; 1 << 20];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -133,9 +133,9 @@ async fn second_life(folder: &Path, tell: bool) -> Result<String> {
     let _ = job.clone().await;
     let ended = job.status().await?;
     let outcome = ended.outcome.ok_or("the job has no end")?;
-    let (wanted, bytes) = match outcome {
-        Outcome::Completed | Outcome::CompletedWithWarnings { .. } => (GOOD, "as the snapshot"),
-        Outcome::RolledBack { .. } | Outcome::Failed { .. } => (DAMAGED, "as before the restore"),
+    let (wanted, bytes): (&[u8], &str) = match outcome {
+        Outcome::Completed | Outcome::CompletedWithWarnings { .. } => (&GOOD, "as the snapshot"),
+        Outcome::RolledBack { .. } | Outcome::Failed { .. } => (&DAMAGED, "as before the restore"),
         other => return Err(format!("a person has to look: {other}").into()),
     };
     if fs::read(folder.join("disk.img"))? != wanted {
