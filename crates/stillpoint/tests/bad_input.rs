@@ -660,17 +660,22 @@ async fn two_processes_on_one_folder_and_on_one_state() {
 #[tokio::test]
 #[ignore = "needs root: mounts a tmpfs"]
 async fn a_disk_that_is_full_at_every_write() {
-    let mount = tempfile::tempdir().unwrap();
-    let run = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
-    run(Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
-        .arg(mount.path()));
+    let mount = Mounted(tempfile::tempdir().unwrap());
+    let tmpfs = ["-t", "tmpfs", "-o", "size=8m", "tmpfs"];
+    assert!(
+        Command::new("mount")
+            .args(tmpfs)
+            .arg(mount.0.path())
+            .status()
+            .unwrap()
+            .success()
+    );
     let (mut refused, mut late, mut done) = (0, 0, 0);
-    for free in (0..=1600).step_by(16) {
-        let bed = Bed::new_in(mount.path()).await;
+    for free in (0..=400).step_by(4) {
+        let bed = Bed::new_in(mount.0.path()).await;
         let original = bed.volumes();
         let still = bed.start();
-        let filler = mount.path().join("filler");
+        let filler = mount.0.path().join("filler");
         fill_up(&filler, free << 10);
         let ask = || still.snapshot(WEB).once("full").start();
         match ask().await {
@@ -710,8 +715,17 @@ async fn a_disk_that_is_full_at_every_write() {
         assert_eq!(bed.volumes(), original, "{free} KiB");
     }
     println!("full disks: {refused} refused, {late} waited for room, {done} had enough");
-    run(Command::new("umount").arg(mount.path()));
     assert!(refused > 5 && done > 0);
+}
+
+/// A file system of its own, which goes with it.
+struct Mounted(tempfile::TempDir);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Where nothing was mounted there is nothing to undo.
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
 }
 
 /// A file that leaves so many bytes of its file system.

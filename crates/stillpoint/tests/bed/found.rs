@@ -82,6 +82,25 @@ impl Found {
         );
     }
 
+    /// No job is left to be driven, and nothing is claimed but what a restore keeps as its way back.
+    pub fn check_state(&self, what: &str) {
+        let of = |start: &str| {
+            self.keys
+                .iter()
+                .filter(|it| it.starts_with(start))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of("active/"), [""; 0], "{what}");
+        assert_eq!(
+            of("claim/").len(),
+            of("hold/").len(),
+            "{what}: {:?}",
+            of("claim/")
+        );
+        assert_eq!(of("jobs/").len(), self.jobs.len(), "{what}");
+        assert_eq!(of("snapshot/").len(), self.snapshots.len(), "{what}");
+    }
+
     /// The keys without what differs from run to run, and how often each is there.
     pub fn shape(&self) -> BTreeMap<String, usize> {
         let mut distinct = BTreeSet::new();

@@ -14,7 +14,9 @@ use stillpoint::state::{Redb, State};
 use stillpoint::{Builder, Disk, Provider, ResourceRef, Result, Stillpoint};
 use tempfile::TempDir;
 
+#[allow(unused_imports, reason = "each test uses its part")]
 pub use self::found::{Found, digest, files};
+#[allow(unused_imports, reason = "each test uses its part")]
 pub use self::watched::{Moment, Watcher};
 
 /// The instance of every bed.
