@@ -1,9 +1,6 @@
 //! The plan: a decision for every snapshot, the reasons, and the order to delete in.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap},
-};
+use std::collections::{BTreeSet, BinaryHeap};
 
 use hashbrown::HashMap;
 use jiff::Timestamp;
@@ -233,14 +230,13 @@ impl Plan {
 
 /// An inventory, newest first; of the same instant in a fixed order.
 fn newest_first(inventory: &[Snapshot]) -> Vec<&Snapshot> {
-    let key = |snapshot| -> (Timestamp, &str, &Snapshot) {
-        let Snapshot { taken_at, id, .. } = snapshot;
-        (*taken_at, id, snapshot)
-    };
     // The times beside the references: following them all for each comparison is slow.
-    let mut keyed: Vec<_> = inventory.iter().map(key).collect();
-    keyed.sort_unstable_by_key(|(taken_at, id, _)| Reverse((*taken_at, *id)));
-    keyed.into_iter().map(|(_, _, snapshot)| snapshot).collect()
+    let mut keyed: Vec<(Timestamp, &Snapshot)> = inventory
+        .iter()
+        .map(|snapshot| (snapshot.taken_at, snapshot))
+        .collect();
+    keyed.sort_unstable_by(|(a_at, a), (b_at, b)| b_at.cmp(a_at).then_with(|| b.id.cmp(&a.id)));
+    keyed.into_iter().map(|(_, snapshot)| snapshot).collect()
 }
 
 /// The reasons that do not depend on other snapshots.
