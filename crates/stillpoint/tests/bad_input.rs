@@ -251,7 +251,7 @@ async fn a_source_that_cannot_be_read() {
     }
     // Rights do not keep root out.
     if !rustix::process::geteuid().is_root() {
-        fs::set_permissions(bed.file("data.img"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(bed.file("data.img"), fs::Permissions::from_mode(0o000)).unwrap();
         let error = still.snapshot(WEB).await.unwrap_err();
         says(&error, ErrorKind::Permission, &["data.img"]);
         fs::set_permissions(bed.file("data.img"), fs::Permissions::from_mode(0o600)).unwrap();

@@ -265,10 +265,10 @@ impl Setting {
         let now = VOLUMES.map(|(name, _)| digest(&folder(dir).join(name)));
         match self.story {
             Story::Accept | Story::Image | Story::InPlace | Story::Take => {
-                assert_eq!(now, self.original, "{what}")
+                assert_eq!(now, self.original, "{what}");
             }
             Story::Delete | Story::New | Story::Template | Story::Undo => {
-                assert_eq!(now, self.damaged, "{what}")
+                assert_eq!(now, self.damaged, "{what}");
             }
         }
         for snapshot in &found.snapshots {
