@@ -20,7 +20,8 @@
 //! })?;
 //! assert_eq!(forecast.peak.count, 16); // seven of each, and the eighth before the first one goes
 //! assert_eq!(forecast.days[29].kept, 14);
-//! assert_eq!(forecast.worst_recovery_point.unwrap().age.as_hours(), 72);
+//! // The last five nights of web-1 fail, as one seed in a hundred has it.
+//! assert_eq!(forecast.worst_recovery_point.unwrap().age.as_hours(), 142);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
