@@ -279,7 +279,7 @@ impl Depot {
     }
 }
 
-fn failed(what: &str) -> impl FnOnce(object_store::Error) -> Error {
+fn failed(what: &str) -> impl FnOnce(object_store::Error) -> Error + use<> {
     let what = what.to_owned();
     move |e| Error::Io {
         what,

@@ -15,7 +15,7 @@ use crate::read::{claims_our_format, listed};
 use crate::verify::{Level, Report, content_digest, covered};
 use crate::zip::{
     CENTRAL, Central, Directory, End, Entry, Forgivable, Forgiven, LOCAL, Local, LocalHeader,
-    Method, SIGNATURE,
+    Method, Signature,
 };
 use crate::{Archive, Error, Limits, OpenOptions, Refusal, Result, Watch};
 
@@ -92,7 +92,7 @@ struct Passing<R> {
 
 impl<R: Read> Passing<R> {
     fn at_entry(&mut self) -> Result<bool> {
-        Ok(self.feed.peek(4)? == SIGNATURE::LOCAL.to_le_bytes())
+        Ok(self.feed.peek(4)? == Signature::LOCAL.to_le_bytes())
     }
 
     fn entry(&mut self) -> Result<()> {
@@ -181,7 +181,7 @@ impl<R: Read> Passing<R> {
     /// The central directory, each record held against what passed.
     fn directory(&mut self) -> Result<Vec<Entry>> {
         let mut entries = Vec::with_capacity(self.seen.len());
-        while self.feed.peek(4)? == SIGNATURE::CENTRAL.to_le_bytes() {
+        while self.feed.peek(4)? == Signature::CENTRAL.to_le_bytes() {
             let at = self.feed.at;
             let fixed = self.feed.need(CENTRAL, "the central directory")?;
             let (name, extra, comment) = Central::variable_part(fixed).expect("looked at");

@@ -54,10 +54,10 @@ pub(crate) struct Wide {
 }
 
 /// Walks the fields; gives the ZIP64 one, shows the others.
-fn zip64_field<'a>(
-    mut extra: &'a [u8],
+fn zip64_field(
+    mut extra: &[u8],
     mut other: impl FnMut(u16, &[u8]) -> Result<(), Refusal>,
-) -> Result<Option<&'a [u8]>, Refusal> {
+) -> Result<Option<&[u8]>, Refusal> {
     let mut found = None;
     while !extra.is_empty() {
         if extra.len() < 4 {

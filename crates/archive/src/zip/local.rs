@@ -2,7 +2,7 @@
 
 use super::entry::check_flags;
 use super::extra::{self, Forgiven};
-use super::wire::{FLAG_DESCRIPTOR, LOCAL, LocalHeader, SIGNATURE};
+use super::wire::{FLAG_DESCRIPTOR, LOCAL, LocalHeader, Signature};
 use super::{Entry, Method};
 use crate::Refusal;
 
@@ -112,7 +112,7 @@ pub(crate) fn check_descriptor(
 }
 
 pub(crate) fn encode_descriptor(out: &mut Vec<u8>, wide: bool, crc: u32, stored: u64, size: u64) {
-    out.extend(SIGNATURE::DESCRIPTOR.to_le_bytes());
+    out.extend(Signature::DESCRIPTOR.to_le_bytes());
     out.extend(crc.to_le_bytes());
     for value in [stored, size] {
         if wide {

@@ -2,9 +2,9 @@
 
 /// Signatures (APPNOTE 4.3).
 #[derive(Debug)]
-pub(crate) struct SIGNATURE;
+pub(crate) struct Signature;
 
-impl SIGNATURE {
+impl Signature {
     pub(crate) const CENTRAL: u32 = 0x0201_4b50;
     pub(crate) const DESCRIPTOR: u32 = 0x0807_4b50;
     pub(crate) const END: u32 = 0x0605_4b50;
@@ -113,7 +113,7 @@ impl<'a> LocalHeader<'a> {
     /// Bytes of name and extra field that follow these 30, if they are a local header.
     pub(crate) fn variable_part(fixed: &[u8; LOCAL]) -> Option<(usize, usize)> {
         let mut c = Cursor(fixed);
-        if c.u32() != SIGNATURE::LOCAL {
+        if c.u32() != Signature::LOCAL {
             return None;
         }
         let mut lengths = Cursor(&fixed[26..]);
@@ -147,7 +147,7 @@ impl<'a> LocalHeader<'a> {
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(SIGNATURE::LOCAL.to_le_bytes());
+        out.extend(Signature::LOCAL.to_le_bytes());
         for v in [
             self.version,
             self.flags,
@@ -189,7 +189,7 @@ pub(crate) struct Central<'a> {
 impl<'a> Central<'a> {
     /// Bytes of name, extra field and comment after these 46, if they are a central record.
     pub(crate) fn variable_part(fixed: &[u8]) -> Option<(usize, usize, usize)> {
-        if Cursor(fixed).u32() != SIGNATURE::CENTRAL {
+        if Cursor(fixed).u32() != Signature::CENTRAL {
             return None;
         }
         let mut lengths = Cursor(&fixed[28..]);
@@ -238,7 +238,7 @@ impl<'a> Central<'a> {
 
     /// Writes the record; made-by, disk, internal attributes and comment are always ours.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(SIGNATURE::CENTRAL.to_le_bytes());
+        out.extend(Signature::CENTRAL.to_le_bytes());
         for v in [MADE_BY, self.version, self.flags, self.method] {
             out.extend(v.to_le_bytes());
         }
@@ -279,7 +279,7 @@ pub(crate) struct EndRecord {
 impl EndRecord {
     pub(crate) fn decode(bytes: &[u8; END]) -> Option<Self> {
         let mut c = Cursor(bytes);
-        (c.u32() == SIGNATURE::END).then(|| EndRecord {
+        (c.u32() == Signature::END).then(|| EndRecord {
             disk: c.u16(),
             directory_disk: c.u16(),
             entries_here: c.u16(),
@@ -291,7 +291,7 @@ impl EndRecord {
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(SIGNATURE::END.to_le_bytes());
+        out.extend(Signature::END.to_le_bytes());
         for v in [
             self.disk,
             self.directory_disk,
@@ -325,7 +325,7 @@ impl EndRecord64 {
 
     pub(crate) fn decode(bytes: &[u8; END64]) -> Option<Self> {
         let mut c = Cursor(bytes);
-        if c.u32() != SIGNATURE::END64 {
+        if c.u32() != Signature::END64 {
             return None;
         }
         let length = c.u64();
@@ -343,7 +343,7 @@ impl EndRecord64 {
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(SIGNATURE::END64.to_le_bytes());
+        out.extend(Signature::END64.to_le_bytes());
         out.extend(self.length.to_le_bytes());
         out.extend(MADE_BY.to_le_bytes());
         out.extend(self.version.to_le_bytes());
@@ -366,7 +366,7 @@ pub(crate) struct Locator {
 impl Locator {
     pub(crate) fn decode(bytes: &[u8; LOCATOR]) -> Option<Self> {
         let mut c = Cursor(bytes);
-        (c.u32() == SIGNATURE::LOCATOR).then(|| Locator {
+        (c.u32() == Signature::LOCATOR).then(|| Locator {
             disk: c.u32(),
             offset: c.u64(),
             disks: c.u32(),
@@ -374,7 +374,7 @@ impl Locator {
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend(SIGNATURE::LOCATOR.to_le_bytes());
+        out.extend(Signature::LOCATOR.to_le_bytes());
         out.extend(self.disk.to_le_bytes());
         out.extend(self.offset.to_le_bytes());
         out.extend(self.disks.to_le_bytes());

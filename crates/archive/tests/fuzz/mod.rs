@@ -1,6 +1,7 @@
 //! Bodies of the fuzz targets, which the fuzzer and `replay.rs` both run.
 
-#![allow(dead_code)]
+// Each target uses one of them; for the tests they are private.
+#![allow(dead_code, unreachable_pub)]
 
 use stillpoint_archive::cloudify::{Era, Files, Snapshot};
 use stillpoint_archive::{
