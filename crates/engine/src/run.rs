@@ -34,8 +34,10 @@ type Starts = mpsc::UnboundedReceiver<JobId>;
 
 fn claim(shared: &Arc<Shared>) -> Result<(StartsGuard, Running)> {
     if shared.read_only {
-        return Err(Error::new(ErrorKind::Permission, "it was opened to look only")
-            .advise("Open it without read_only()"));
+        return Err(
+            Error::new(ErrorKind::Permission, "it was opened to look only")
+                .advise("Open it without read_only()"),
+        );
     }
     let started = lock(&shared.started).take();
     let started = started.ok_or_else(|| {
@@ -76,10 +78,14 @@ impl Drop for Running {
 
 async fn drive_all(shared: &Arc<Shared>, mut guard: StartsGuard) -> Result<()> {
     let mut drivers = JoinSet::new();
-    for job in shared.store.active().await? {
+    let mut phase = shared.phase.subscribe();
+    let unfinished = tokio::select! {
+        jobs = unfinished(shared) => jobs?,
+        _ = phase.wait_for(|phase| matches!(phase, Phase::Ending(_))) => return Ok(()),
+    };
+    for job in unfinished {
         spawn(shared, &mut drivers, job);
     }
-    let mut phase = shared.phase.subscribe();
     let grace = loop {
         let starts = guard
             .starts
@@ -112,6 +118,30 @@ async fn drive_all(shared: &Arc<Shared>, mut guard: StartsGuard) -> Result<()> {
     Ok(())
 }
 
+/// The jobs that somebody has to drive. A state that cannot tell for a while is waited for: who
+/// spawned the run may long have stopped looking at what becomes of it.
+async fn unfinished(shared: &Arc<Shared>) -> Result<Vec<JobId>> {
+    let mut wait = SLOW;
+    loop {
+        match shared.store.active().await {
+            Err(error) if !is_lasting(&error) => {
+                tracing::warn!(%error, "the unfinished jobs are looked up later");
+                shared.clock.sleep(wait).await;
+                wait = (wait * 2).min(SLOWEST);
+            }
+            jobs => return jobs,
+        }
+    }
+}
+
+/// Whether no time will mend it.
+fn is_lasting(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Corrupt | ErrorKind::Internal | ErrorKind::Invalid | ErrorKind::NotFound
+    )
+}
+
 fn spawn(shared: &Arc<Shared>, drivers: &mut JoinSet<()>, job: JobId) {
     let (sender, orders) = mpsc::unbounded_channel();
     {
@@ -142,11 +172,7 @@ async fn drive_to_the_end(shared: Arc<Shared>, job: JobId, orders: mpsc::Unbound
             lock(&shared.drivers).remove(&job);
             return;
         };
-        let lasting = matches!(
-            error.kind(),
-            ErrorKind::Corrupt | ErrorKind::Internal | ErrorKind::Invalid | ErrorKind::NotFound
-        );
-        if lasting {
+        if is_lasting(&error) {
             tracing::error!(%job, %error, "this job cannot be driven");
             lock(&shared.given_up).insert(job, error);
             lock(&shared.drivers).remove(&job);

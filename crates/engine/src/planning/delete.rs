@@ -19,13 +19,19 @@ impl Planner<'_> {
         let asked = self.ask(snapshot.source.provider()).await?;
         let mut blocked = Vec::new();
         for pin in &snapshot.pins {
-            blocked.push(format!("it is pinned: {pin}"));
+            blocked.push(format!(
+                "snapshot {} is pinned ({pin}): unpin it first",
+                snapshot.id
+            ));
         }
         if matches!(
             snapshot.state,
             SnapshotState::Creating | SnapshotState::Deleting
         ) {
-            blocked.push("a job is still working on it".into());
+            blocked.push(format!(
+                "a job is still working on snapshot {}",
+                snapshot.id
+            ));
         }
         let mut plan = Plan::builder();
         for (number, part) in snapshot.parts.iter().enumerate() {

@@ -94,7 +94,7 @@ pub enum StopRefused {
     Ended,
     /// It has begun what can't be taken back.
     #[error(
-        "{pivot} has begun and can't be taken back: from here the job only goes forward; let it end, then undo it from the safety snapshot"
+        "{pivot} has begun and can't be taken back: from here the job only goes forward; let it end"
     )]
     PastPivot {
         /// The pivot.
