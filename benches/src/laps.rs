@@ -41,33 +41,19 @@ impl Laps {
         (*quickest, *slowest)
     }
 
-    /// The median of what this took for each second of the other *in the same round*, so that a
-    /// machine that is busy in one round and idle in the next is busy for both.
+    /// This median over the other's: what a reader of the table can check.
     ///
     /// # Panics
     ///
-    /// Where they have not as many rounds, or none.
-    pub fn median_ratio(&self, other: &Self) -> f64 {
-        assert_eq!(self.0.len(), other.0.len(), "rounds are run in turns");
-        let mut ratios: Vec<_> = self
-            .0
-            .iter()
-            .zip(&other.0)
-            .map(|(ours, theirs)| ours.as_secs_f64() / theirs.as_secs_f64())
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios[ratios.len() / 2]
+    /// Where one of them has no round.
+    pub fn ratio(&self, other: &Self) -> f64 {
+        self.median().as_secs_f64() / other.median().as_secs_f64()
     }
 }
 
 impl fmt::Display for Laps {
-    /// The median, in the unit that suits it.
+    /// The median.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.median().as_secs_f64();
-        match seconds {
-            1.0.. => write!(f, "{seconds:.2} s"),
-            1e-3.. => write!(f, "{:.1} ms", seconds * 1e3),
-            _ => write!(f, "{:.1} µs", seconds * 1e6),
-        }
+        write!(f, "{:.1?}", self.median())
     }
 }

@@ -15,9 +15,9 @@
 //!     "copy".to_owned(),
 //!     ours.to_string(),
 //!     theirs.to_string(),
-//!     format!("{:.2}", ours.median_ratio(&theirs)),
+//!     format!("{:.2}", ours.ratio(&theirs)),
 //! ]);
-//! assert!(table.to_string().ends_with("| copy | 40.0 ms | 20.0 ms | 2.00 |\n"));
+//! assert!(table.to_string().ends_with("| copy | 40.0ms | 20.0ms | 2.00 |\n"));
 //! ```
 //!
 //! # What it does not do

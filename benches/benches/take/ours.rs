@@ -55,6 +55,10 @@ impl Ours {
         let job = ask.start().await?;
         let (taken, commits) = loop {
             let event = events.recv().await.expect("a job has few events");
+            // The end of the one before may be told after it was waited for.
+            if event.job != job.id() {
+                continue;
+            }
             match event.what {
                 What::Step { call, became, .. } if call == "do snapshot/0" && became == "done" => {
                     let commits = self.commits.load(Ordering::Relaxed) - before;
