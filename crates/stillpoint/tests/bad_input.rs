@@ -436,7 +436,11 @@ async fn a_snapshot_that_is_pinned_or_held() {
     let job = still.restore(taken.id).await.unwrap();
     let before = inventory(&bed, &still).await;
     let error = still.delete(taken.id).await.unwrap_err();
-    says(&error, ErrorKind::Precondition, &["is pinned (audit): unpin it first"]);
+    says(
+        &error,
+        ErrorKind::Precondition,
+        &["is pinned (audit): unpin it first"],
+    );
     let safety = job.snapshot.unwrap();
     let error = still.delete(safety).await.unwrap_err();
     says(
