@@ -1,32 +1,6 @@
 #![no_main]
 
-use stillpoint_core::ErrorKind;
-use stillpoint_iaas::OperationKey;
+#[path = "../../crates/iaas/tests/fuzz/mod.rs"]
+mod fuzz;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| operation_key(data));
-
-/// What is accepted can stand in a label, an object's name and a file's name, and is read and
-/// written alike; what is not is told why.
-fn operation_key(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
-        return;
-    };
-    match text.parse::<OperationKey>() {
-        Ok(key) => {
-            assert_eq!(key.to_string(), text);
-            assert!((1..=OperationKey::MAX).contains(&text.len()));
-            assert!(!text.contains(['/', '\\', '\0']) && !text.starts_with('.'));
-            let json = serde_json::to_string(&key).unwrap();
-            assert_eq!(serde_json::from_str::<OperationKey>(&json).unwrap(), key);
-        }
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::Invalid);
-            // It goes to terminals and logs.
-            let told = error.to_string();
-            assert!(
-                told.len() < 2048 && !told.chars().any(char::is_control),
-                "{error:?}"
-            );
-        }
-    }
-}
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::operation_key(data));
