@@ -81,9 +81,10 @@ fn check_provider(name: &str) -> Result<()> {
     if starts_well && all_well && name.len() <= ResourceRef::MAX_PROVIDER {
         return Ok(());
     }
+    let shown: String = name.chars().take(64).collect();
     Err(Error::new(
         ErrorKind::Invalid,
-        format!("`{}` is not a provider name", name.escape_debug()),
+        format!("`{}` is not a provider name", shown.escape_debug()),
     )
     .advise("Use a-z, 0-9, `-`, `_` and `.`, at most 63, starting with a letter or a digit"))
 }

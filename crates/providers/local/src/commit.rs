@@ -3,7 +3,8 @@
 //! Once all are durable in `staged/`, one record names their moves: with it the change is
 //! decided, and a crash only delays it. Before it, nothing has happened.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use stillpoint_core::{Error, ErrorKind, Result, World};
 use stillpoint_iaas::OperationKey;
 
@@ -19,13 +20,24 @@ pub(crate) struct Commit {
 /// One staged file and where it belongs.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Move {
+    #[serde(deserialize_with = "file_name")]
     pub(crate) staged: String,
     pub(crate) area: Area,
+    #[serde(deserialize_with = "file_name")]
     pub(crate) name: String,
     /// Whether what has the name now is to go.
     pub(crate) replace: bool,
     /// Of the staged file: how it is known again after the move.
     inode: u64,
+}
+
+/// A checksum proves nothing of who wrote a record: no name in it leads out of its folder.
+fn file_name<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
+    let name = String::deserialize(source)?;
+    if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']) {
+        return Err(D::Error::custom("a name that is not that of a file"));
+    }
+    Ok(name)
 }
 
 impl Record for Commit {
