@@ -1,5 +1,5 @@
 //! A depot on a real server that speaks S3, on loopback. `STILLPOINT_S3` is its URL, with a bucket
-//! `stillpoint` in it; `.ci/run` starts one.
+//! `stillpoint` in it. `.ci/run` does not start one yet.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use stillpoint_archive::depot::Depot;
 use stillpoint_archive::{Archive, Assurance, EntryOptions, Error, WriteOptions, create};
 
 #[tokio::test]
-#[ignore = "needs an S3 server, which .ci/run starts"]
+#[ignore = "needs an S3 server: STILLPOINT_S3 names it"]
 async fn archives_live_in_s3() {
     let url = std::env::var("STILLPOINT_S3").expect("STILLPOINT_S3 names the server");
     let store = AmazonS3Builder::new()

@@ -222,7 +222,7 @@ fn every_run_of_items() {
 }
 
 #[test]
-#[ignore = "some ten million states, many minutes and gigabytes: for .ci/run"]
+#[ignore = "some ten million states, many minutes and gigabytes: by hand"]
 fn every_run_with_more_going_wrong() {
     check("chain", plans::chain(), budget(2, 2, 1, 1));
     check("parallel", plans::parallel(), budget(2, 1, 1, 1));
