@@ -41,6 +41,12 @@ pub struct Snapshot {
     pub verified: Option<Verified>,
     /// Why it must be kept; while there is one, nothing deletes it.
     pub pins: BTreeSet<String>,
+    /// The schedule whose runs took it, and whose retention may delete it; none: taken by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// From when on nobody wants it any more; none: it stays until it is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// The job that took it.
     pub job: JobId,
 }

@@ -64,6 +64,9 @@ pub struct Take {
     /// Whether the bytes are read back before the job is over, where the provider lets us.
     #[serde(default = "yes")]
     pub verify: bool,
+    /// The schedule whose run this is; none: taken by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
 }
 
 /// What of a source a snapshot holds.
@@ -128,6 +131,7 @@ impl Take {
             description: String::new(),
             labels: Labels::new(),
             verify: true,
+            schedule: None,
         }
     }
 }

@@ -26,6 +26,8 @@ fn snapshot(number: u8) -> Snapshot {
         taken_at: Some(at),
         verified: None,
         pins: BTreeSet::new(),
+        schedule: None,
+        expires_at: None,
         job: JobId::new(at, [number; 10]),
     }
 }

@@ -140,6 +140,8 @@ impl Planner<'_> {
             taken_at: None,
             verified: None,
             pins: BTreeSet::new(),
+            schedule: None,
+            expires_at: None,
             job: JobId::new(self.now, [0; 10]),
         }
     }

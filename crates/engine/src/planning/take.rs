@@ -113,6 +113,8 @@ impl Planner<'_> {
             taken_at: None,
             verified: None,
             pins: std::collections::BTreeSet::new(),
+            schedule: ask.schedule.clone(),
+            expires_at: None,
             job: JobId::new(self.now, [0; 10]),
         }
     }

@@ -24,6 +24,8 @@
 //! #         taken_at: Some(now),
 //! #         verified: None,
 //! #         pins: Default::default(),
+//! #         schedule: None,
+//! #         expires_at: None,
 //! #         job: JobId::new(now, [0; 10]),
 //! #     }
 //! # }
