@@ -16,7 +16,7 @@ pub trait TestBed: Send + Sync {
     /// Starts a client.
     async fn connect(&self) -> Arc<dyn Provider>;
 
-    /// Kills all clients as by `kill -9`, and starts one.
+    /// Kills all clients as by `kill -9`, and starts one. The kit holds none when it calls this.
     async fn restart(&self) -> Arc<dyn Provider>;
 
     /// Makes a running instance with these disks (name, size in bytes), the boot disk first.

@@ -18,7 +18,8 @@ use crate::provider::Provider;
 /// One rule being tried: a bed, a client on it, and short ways to ask.
 pub(super) struct Trial<'a, B> {
     pub(super) bed: &'a B,
-    pub(super) provider: Arc<dyn Provider>,
+    /// None only between two clients.
+    client: Option<Arc<dyn Provider>>,
     pub(super) can: Capabilities,
     last: AtomicU32,
 }
@@ -29,15 +30,21 @@ impl<'a, B: TestBed> Trial<'a, B> {
         let can = provider.capabilities().await?;
         Ok(Self {
             bed,
-            provider,
+            client: Some(provider),
             can,
             last: AtomicU32::new(0),
         })
     }
 
+    pub(super) fn provider(&self) -> &Arc<dyn Provider> {
+        self.client.as_ref().expect("a client after a restart")
+    }
+
     /// Kills the client and starts another one.
     pub(super) async fn restart(&mut self) {
-        self.provider = self.bed.restart().await;
+        // Where one client shuts out all others, this one must not outlive its own death.
+        self.client = None;
+        self.client = Some(self.bed.restart().await);
     }
 
     /// A name that nothing has yet; fit to be a key.
@@ -74,7 +81,7 @@ impl<'a, B: TestBed> Trial<'a, B> {
         &self,
         instance: &ResourceRef,
     ) -> Result<Vec<ResourceRef>, Breach> {
-        match self.provider.describe(instance).await?.detail {
+        match self.provider().describe(instance).await?.detail {
             stillpoint_core::Detail::Instance { disks, .. } => {
                 Ok(disks.into_iter().filter_map(|disk| disk.volume).collect())
             }
@@ -117,7 +124,7 @@ impl<'a, B: TestBed> Trial<'a, B> {
     /// Runs an operation to its end, which must be success.
     pub(super) async fn done(&self, operation: &Operation) -> Result<Output, Breach> {
         let key = self.key();
-        let ticket = self.provider.submit(&key, operation).await?;
+        let ticket = self.provider().submit(&key, operation).await?;
         self.done_as(&key, operation, Some(&ticket)).await
     }
 
@@ -167,7 +174,7 @@ impl<'a, B: TestBed> Trial<'a, B> {
     ) -> Result<Observation, Breach> {
         let began = Instant::now();
         loop {
-            let seen = self.provider.observe(key, operation, ticket).await?;
+            let seen = self.provider().observe(key, operation, ticket).await?;
             let wait = match &seen {
                 Observation::Absent if began.elapsed() <= self.can.identity.settle() => {
                     Duration::from_secs(1)

@@ -15,7 +15,7 @@ const STEP: usize = 10_007;
 pub(in crate::conformance) async fn bytes_are_read<B: TestBed>(
     trial: &mut Trial<'_, B>,
 ) -> Verdict {
-    let Some(bytes) = trial.provider.bytes() else {
+    let Some(bytes) = trial.provider().bytes() else {
         return Ok(NO_BYTES);
     };
     let volume = trial.volume().await;
@@ -45,7 +45,7 @@ pub(in crate::conformance) async fn bytes_are_read<B: TestBed>(
 pub(in crate::conformance) async fn bytes_are_written<B: TestBed>(
     trial: &mut Trial<'_, B>,
 ) -> Verdict {
-    let Some(bytes) = trial.provider.bytes() else {
+    let Some(bytes) = trial.provider().bytes() else {
         return Ok(NO_BYTES);
     };
     let volume = trial.volume().await;
@@ -73,7 +73,7 @@ pub(in crate::conformance) async fn bytes_are_written<B: TestBed>(
 pub(in crate::conformance) async fn extents_hold_all<B: TestBed>(
     trial: &mut Trial<'_, B>,
 ) -> Verdict {
-    let Some(bytes) = trial.provider.bytes() else {
+    let Some(bytes) = trial.provider().bytes() else {
         return Ok(NO_BYTES);
     };
     let volume = trial.volume().await;
@@ -112,13 +112,13 @@ pub(in crate::conformance) async fn extents_hold_all<B: TestBed>(
 pub(in crate::conformance) async fn snapshots_are_read_only<B: TestBed>(
     trial: &mut Trial<'_, B>,
 ) -> Verdict {
-    if trial.provider.bytes().is_none() {
+    if trial.provider().bytes().is_none() {
         return Ok(NO_BYTES);
     }
     let volume = trial.volume().await;
     let snapshot = trial.snapshot_of(&volume).await?;
     let before = trial.inventory().await;
-    let bytes: &dyn VolumeBytes = trial.provider.bytes().expect("it has just been there");
+    let bytes: &dyn VolumeBytes = trial.provider().bytes().expect("it has just been there");
     let answer = bytes
         .write(&snapshot, 0, Bytes::from("not in a snapshot"))
         .await;

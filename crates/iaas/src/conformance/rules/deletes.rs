@@ -93,7 +93,7 @@ pub(in crate::conformance) async fn volumes_outlive_their_instance<B: TestBed>(
 async fn try_delete<B: TestBed>(trial: &Trial<'_, B>, what: &ResourceRef) -> Result<bool, Breach> {
     debug_assert_eq!(what.kind(), ResourceKind::Volume);
     let (key, operation) = (trial.key(), delete(what));
-    match trial.provider.submit(&key, &operation).await {
+    match trial.provider().submit(&key, &operation).await {
         Err(_) => Ok(false),
         Ok(ticket) => {
             let seen = trial.wait(&key, &operation, Some(&ticket)).await?;

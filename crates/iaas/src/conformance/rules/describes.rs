@@ -8,7 +8,7 @@ use crate::conformance::breach::{Breach, Held, Verdict, ensure};
 use crate::conformance::trial::Trial;
 use crate::ext::ProviderExt;
 use crate::operation::{Operation, OperationKind};
-use crate::provider::{Filter, Provider};
+use crate::provider::Filter;
 
 /// More than a page of any provider in a test.
 const MANY: usize = 7;
@@ -20,7 +20,7 @@ pub(in crate::conformance) async fn list_is_whole<B: TestBed>(trial: &mut Trial<
     let everything = Filter::default();
     if trial.can.identity == Identity::TicketOnly {
         // Such a system need not list, but then it must say so.
-        return match trial.provider.list_all(&everything).await {
+        return match trial.provider().list_all(&everything).await {
             Ok(_) => Ok(Held::Kept),
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 Ok(Held::NotPromised("it lists nothing"))
@@ -28,7 +28,7 @@ pub(in crate::conformance) async fn list_is_whole<B: TestBed>(trial: &mut Trial<
             Err(error) => Err(error.into()),
         };
     }
-    let listed = trial.provider.list_all(&everything).await?;
+    let listed = trial.provider().list_all(&everything).await?;
     let there = trial.inventory().await;
     ensure!(
         listed.len() == there.len(),
@@ -45,7 +45,7 @@ pub(in crate::conformance) async fn list_is_whole<B: TestBed>(trial: &mut Trial<
     }
     let distinct: BTreeSet<_> = listed.iter().map(|one| &one.reference).collect();
     ensure!(distinct.len() == listed.len(), "something is listed twice");
-    let again = trial.provider.list_all(&everything).await?;
+    let again = trial.provider().list_all(&everything).await?;
     ensure!(
         again == listed,
         "a second list has another order or content"
@@ -79,12 +79,12 @@ pub(in crate::conformance) async fn filters_are_kept<B: TestBed>(
         ..Filter::kind(ResourceKind::Snapshot)
     };
     for (filter, only) in [(by_label, labelled), (of_other, snapshot)] {
-        let listed = trial.provider.list_all(&filter).await?;
+        let listed = trial.provider().list_all(&filter).await?;
         let found: Vec<_> = listed.iter().map(|one| &one.reference).collect();
         ensure!(found == [&only], "{filter:?} finds {found:?} for {only}");
     }
     let instances = Filter::kind(ResourceKind::Instance);
-    for found in trial.provider.list_all(&instances).await? {
+    for found in trial.provider().list_all(&instances).await? {
         ensure!(
             found.reference.kind() == ResourceKind::Instance,
             "{} is listed among the instances",
@@ -97,10 +97,10 @@ pub(in crate::conformance) async fn filters_are_kept<B: TestBed>(
 pub(in crate::conformance) async fn missing_is_not_found<B: TestBed>(
     trial: &mut Trial<'_, B>,
 ) -> Verdict {
-    let name = trial.provider.to_string();
+    let name = trial.provider().to_string();
     for kind in [ResourceKind::Instance, ResourceKind::Volume] {
         let missing = ResourceRef::new(name.clone(), kind, trial.name())?;
-        match trial.provider.describe(&missing).await {
+        match trial.provider().describe(&missing).await {
             Ok(found) => ensure!(false, "{missing} does not exist, and is {found:?}"),
             Err(error) => ensure!(
                 error.kind() == ErrorKind::NotFound,
@@ -252,5 +252,5 @@ async fn describe<B: TestBed>(
     trial: &Trial<'_, B>,
     resource: &ResourceRef,
 ) -> Result<Resource, Breach> {
-    Ok(Provider::describe(&*trial.provider, resource).await?)
+    Ok(trial.provider().describe(resource).await?)
 }

@@ -19,12 +19,12 @@ pub(in crate::conformance) async fn running_is_seen<B: TestBed>(
     }
     let volume = trial.volume().await;
     let (key, operation) = (trial.key(), trial.take_one(&volume));
-    trial.provider.submit(&key, &operation).await?;
+    trial.provider().submit(&key, &operation).await?;
     let may_be_late = !trial.can.identity.settle().is_zero();
     let mut began = false;
     let steps = trial.bed.patience().as_millis() / 10;
     for _ in 0..steps {
-        match trial.provider.observe(&key, &operation, None).await? {
+        match trial.provider().observe(&key, &operation, None).await? {
             Observation::Done { .. } => return Ok(Held::Kept),
             Observation::Running { .. } => began = true,
             Observation::Absent | Observation::Unknown { .. } if may_be_late && !began => {}
@@ -82,11 +82,11 @@ async fn watch<B: TestBed>(
 ) -> Result<Vec<Observation>, crate::conformance::Breach> {
     let volume = trial.volume().await;
     let (key, operation) = (trial.key(), trial.take_one(&volume));
-    let ticket = trial.provider.submit(&key, &operation).await?;
+    let ticket = trial.provider().submit(&key, &operation).await?;
     let mut seen = Vec::new();
     for _ in 0..trial.bed.patience().as_millis() / 25 {
         let now = trial
-            .provider
+            .provider()
             .observe(&key, &operation, Some(&ticket))
             .await?;
         let over = matches!(
@@ -118,9 +118,9 @@ pub(in crate::conformance) async fn cancel_names_what_is_left<B: TestBed>(
     for operation in operations {
         let before = trial.inventory().await;
         let key = trial.key();
-        let ticket = trial.provider.submit(&key, &operation).await?;
+        let ticket = trial.provider().submit(&key, &operation).await?;
         trial
-            .provider
+            .provider()
             .cancel(&key, &operation, Some(&ticket))
             .await?;
         let seen = trial.wait(&key, &operation, Some(&ticket)).await?;
@@ -153,7 +153,7 @@ pub(in crate::conformance) async fn cancel_of_nothing<B: TestBed>(
     let before = trial.inventory().await;
     for operation in [trial.create_volume(), trial.take_one(&volume)] {
         trial
-            .provider
+            .provider()
             .cancel(&trial.key(), &operation, None)
             .await?;
     }
@@ -173,11 +173,11 @@ pub(in crate::conformance) async fn cancel_is_no_undo<B: TestBed>(
     let volume = trial.volume().await;
     for operation in [trial.create_volume(), trial.take_one(&volume)] {
         let key = trial.key();
-        let ticket = trial.provider.submit(&key, &operation).await?;
+        let ticket = trial.provider().submit(&key, &operation).await?;
         trial.done_as(&key, &operation, Some(&ticket)).await?;
         let before = trial.inventory().await;
         trial
-            .provider
+            .provider()
             .cancel(&key, &operation, Some(&ticket))
             .await?;
         trial.settle().await;

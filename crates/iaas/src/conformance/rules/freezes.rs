@@ -22,7 +22,7 @@ pub(in crate::conformance) async fn freeze_ends<B: TestBed>(trial: &mut Trial<'_
             at_most,
         },
     );
-    let ticket = trial.provider.submit(&key, &operation).await?;
+    let ticket = trial.provider().submit(&key, &operation).await?;
     trial.done_as(&key, &operation, Some(&ticket)).await?;
     ensure!(
         trial.bed.is_frozen(&instance).await != Some(false),
@@ -33,7 +33,7 @@ pub(in crate::conformance) async fn freeze_ends<B: TestBed>(trial: &mut Trial<'_
         trial.bed.is_frozen(&instance).await != Some(true),
         "{instance} was frozen for at most {at_most:?}, and still is"
     );
-    let seen = trial.provider.observe(&key, &operation, None).await?;
+    let seen = trial.provider().observe(&key, &operation, None).await?;
     ensure!(
         !matches!(seen, Observation::Done { .. } | Observation::Running { .. }),
         "{instance} is frozen no more, and by the key {seen:?}"
@@ -64,10 +64,10 @@ pub(in crate::conformance) async fn quiesce_thaws<B: TestBed>(trial: &mut Trial<
         take.group = true;
         take.quiesce = Some(Duration::from_secs(600));
         let (key, operation) = (trial.key(), Operation::Snapshot(take));
-        let ticket = trial.provider.submit(&key, &operation).await?;
+        let ticket = trial.provider().submit(&key, &operation).await?;
         if cancelled && trial.can.cancel {
             trial
-                .provider
+                .provider()
                 .cancel(&key, &operation, Some(&ticket))
                 .await?;
             trial.wait(&key, &operation, Some(&ticket)).await?;

@@ -27,12 +27,12 @@ pub(in crate::conformance) async fn second_submit_is_the_same<B: TestBed>(
     for operation in [trial.create_volume(), trial.take_one(&volume)] {
         let before = trial.inventory().await;
         let key = trial.key();
-        let ticket = trial.provider.submit(&key, &operation).await?;
+        let ticket = trial.provider().submit(&key, &operation).await?;
         // Refused is as good as the same.
-        let _ = trial.provider.submit(&key, &operation).await;
+        let _ = trial.provider().submit(&key, &operation).await;
         let seen = trial.wait(&key, &operation, Some(&ticket)).await?;
         let (created, twins) = done(seen)?;
-        let _ = trial.provider.submit(&key, &operation).await;
+        let _ = trial.provider().submit(&key, &operation).await;
         trial.settle().await;
         let new = trial.new_since(&before).await;
         ensure!(
@@ -53,8 +53,8 @@ pub(in crate::conformance) async fn twins_are_told<B: TestBed>(
     for operation in [trial.create_volume(), trial.take_one(&volume)] {
         let before = trial.inventory().await;
         let key = trial.key();
-        trial.provider.submit(&key, &operation).await?;
-        trial.provider.submit(&key, &operation).await?;
+        trial.provider().submit(&key, &operation).await?;
+        trial.provider().submit(&key, &operation).await?;
         trial.settle().await;
         let (created, twins) = done(trial.wait(&key, &operation, None).await?)?;
         ensure!(
@@ -77,7 +77,7 @@ pub(in crate::conformance) async fn key_alone_is_enough<B: TestBed>(
     let volume = trial.volume().await;
     for operation in [trial.create_volume(), trial.take_one(&volume)] {
         let key = trial.key();
-        let ticket = trial.provider.submit(&key, &operation).await?;
+        let ticket = trial.provider().submit(&key, &operation).await?;
         let output = trial.done_as(&key, &operation, Some(&ticket)).await?;
         trial.restart().await;
         let seen = trial.wait(&key, &operation, None).await?;
@@ -109,7 +109,7 @@ pub(in crate::conformance) async fn never_asked_is_absent<B: TestBed>(
     let volume = trial.volume().await;
     for operation in [trial.create_volume(), trial.take_one(&volume)] {
         let key = trial.key();
-        let seen = trial.provider.observe(&key, &operation, None).await?;
+        let seen = trial.provider().observe(&key, &operation, None).await?;
         let right = match trial.can.identity {
             Identity::TicketOnly => matches!(seen, Observation::Unknown { .. }),
             _ => matches!(seen, Observation::Absent),
@@ -129,7 +129,7 @@ pub(in crate::conformance) async fn cut_off_is_found<B: TestBed>(
     let mut asked = Vec::new();
     for cut in CUTS {
         let (key, operation) = (trial.key(), trial.create_volume());
-        let submit = trial.provider.submit(&key, &operation);
+        let submit = trial.provider().submit(&key, &operation);
         let _ = timeout(Duration::from_millis(cut), submit).await;
         asked.push((key, operation));
     }
@@ -152,7 +152,7 @@ pub(in crate::conformance) async fn late_is_found<B: TestBed>(trial: &mut Trial<
     if settle.is_zero() {
         return Ok(Held::NotPromised("its effects are never late"));
     }
-    let proxy = Faulty::new(trial.provider.clone());
+    let proxy = Faulty::new(trial.provider().clone());
     proxy.trouble(
         At::submit(OperationKind::CreateVolume),
         Trouble::Late { by: settle / 2 },
@@ -182,7 +182,7 @@ pub(in crate::conformance) async fn same_name_is_not_same_key<B: TestBed>(
     let operation: Operation = trial.create_volume();
     let first = trial.created(&operation).await?;
     let key = trial.key();
-    let seen = trial.provider.observe(&key, &operation, None).await?;
+    let seen = trial.provider().observe(&key, &operation, None).await?;
     ensure!(
         matches!(seen, Observation::Absent | Observation::Unknown { .. }),
         "{first} has the name, but another key: {seen:?}"

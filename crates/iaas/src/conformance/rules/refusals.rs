@@ -18,7 +18,7 @@ pub(in crate::conformance) async fn refused_is_untouched<B: TestBed>(
     let volume = trial.volume().await;
     let (instance, volumes) = trial.instance().await?;
     let snapshot = trial.snapshot_of(&volume).await?;
-    let name = trial.provider.to_string();
+    let name = trial.provider().to_string();
     let missing = |kind| ResourceRef::new(name.clone(), kind, trial.name());
     let new_volume = |size, from| Operation::CreateVolume {
         name: trial.name(),
@@ -130,7 +130,7 @@ fn everything<B: TestBed>(
     snapshot: &ResourceRef,
 ) -> Result<Vec<Operation>, Breach> {
     let instance = instance.clone();
-    let name = trial.provider.to_string();
+    let name = trial.provider().to_string();
     let gone = |kind| ResourceRef::new(name.clone(), kind, trial.name());
     Ok(vec![
         Operation::SetLabels {
@@ -200,7 +200,7 @@ async fn refused<B: TestBed>(
 ) -> Result<(), Breach> {
     let before = trial.inventory().await;
     let key = trial.key();
-    let error = match trial.provider.submit(&key, operation).await {
+    let error = match trial.provider().submit(&key, operation).await {
         Err(error) => error,
         Ok(ticket) => match trial.wait(&key, operation, Some(&ticket)).await? {
             Observation::Failed { error, left } if kind.is_none() => {
@@ -248,7 +248,7 @@ pub(in crate::conformance) async fn limits_are_true<B: TestBed>(
         .collect();
     let submits = asked
         .iter()
-        .map(|(key, operation)| trial.provider.submit(key, operation));
+        .map(|(key, operation)| trial.provider().submit(key, operation));
     for (answer, (key, operation)) in join_all(submits).await.into_iter().zip(&asked) {
         let ticket = answer?;
         trial.done_as(key, operation, Some(&ticket)).await?;

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use stillpoint_core::{Consistency, Digest, ErrorKind, Labels, ResourceKind, ResourceRef};
+use stillpoint_core::{
+    Consistency, Digest, Error, ErrorKind, Labels, ResourceKind, ResourceRef, World,
+};
 use tokio::time::sleep;
 
 use crate::conformance::bed::TestBed;
@@ -8,6 +10,7 @@ use crate::conformance::breach::{Breach, Held, Verdict, ensure};
 use crate::conformance::trial::Trial;
 use crate::content_digest::content_digest;
 use crate::operation::{Operation, OperationKind};
+use crate::output::Output;
 
 /// By how much a remote clock may be wrong.
 const SKEW: Duration = Duration::from_secs(5);
@@ -52,7 +55,7 @@ pub(in crate::conformance) async fn volume_from_snapshot<B: TestBed>(
             from: Some(snapshot.clone()),
         },
     );
-    let ticket = match trial.provider.submit(&key, &operation).await {
+    let ticket = match trial.provider().submit(&key, &operation).await {
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             return Ok(Held::NotPromised("it makes no volume from a snapshot"));
         }
@@ -112,7 +115,7 @@ pub(in crate::conformance) async fn taken_at_is_true<B: TestBed>(
 ) -> Verdict {
     let volume = trial.volume().await;
     // So that the epoch, or the time of the volume, would be seen.
-    sleep(SKEW * 3).await;
+    sleep(SKEW + Duration::from_secs(1)).await;
     let from = trial.bed.now() - SKEW;
     let taken = trial.taken(&trial.take_one(&volume)).await?;
     let until = trial.bed.now() + SKEW;
@@ -137,7 +140,7 @@ pub(in crate::conformance) async fn parts_are_in_order<B: TestBed>(
     let of: Vec<_> = taken.parts.iter().map(|part| part.volume.clone()).collect();
     ensure!(of == volumes, "asked for {volumes:?}, and got {of:?}");
     for part in &taken.parts {
-        let seen = trial.provider.describe(&part.snapshot).await?;
+        let seen = trial.provider().describe(&part.snapshot).await?;
         let right = matches!(
             &seen.detail,
             stillpoint_core::Detail::Snapshot { of, size } if *of == part.volume && *size == part.size
@@ -163,7 +166,22 @@ pub(in crate::conformance) async fn group_is_of_one_instant<B: TestBed>(
     };
     let mut take = trial.take(&instance, &volumes);
     take.group = true;
-    let taken = trial.taken(&Operation::Snapshot(take)).await?;
+    let (key, mut operation) = (trial.key(), Operation::Snapshot(take.clone()));
+    let ticket = match trial.provider().submit(&key, &operation).await {
+        Err(error) if refuses_writers(&error) => {
+            if !can_quiesce(trial) {
+                return Ok(Held::NotPromised("it takes nothing that is written"));
+            }
+            take.quiesce = Some(Duration::from_secs(60));
+            operation = Operation::Snapshot(take);
+            trial.provider().submit(&key, &operation).await?
+        }
+        answer => answer?,
+    };
+    let output = trial.done_as(&key, &operation, Some(&ticket)).await?;
+    let Output::Snapshot(taken) = output else {
+        return Err(Breach::new(format!("{operation} brought {output:?}")));
+    };
     let mut counts = Vec::new();
     for part in &taken.parts {
         counts.push(trial.bed.read(&part.snapshot, part.size - 8, 8).await);
@@ -182,12 +200,12 @@ pub(in crate::conformance) async fn consistency_is_earned<B: TestBed>(
         return Ok(Held::NotPromised("the bed has no counting guests"));
     };
     let (key, operation) = (trial.key(), trial.take_one(&volumes[0]));
-    let ticket = match trial.provider.submit(&key, &operation).await {
-        Err(error) if error.kind() == ErrorKind::Precondition => return Ok(Held::Kept),
+    let ticket = match trial.provider().submit(&key, &operation).await {
+        Err(error) if refuses_writers(&error) => return Ok(Held::Kept),
         answer => answer?,
     };
     match trial.done_as(&key, &operation, Some(&ticket)).await? {
-        crate::output::Output::Snapshot(taken) => ensure!(
+        Output::Snapshot(taken) => ensure!(
             taken.consistency == Consistency::Crash,
             "a guest wrote all the time, and {:?} is claimed",
             taken.consistency
@@ -195,6 +213,17 @@ pub(in crate::conformance) async fn consistency_is_earned<B: TestBed>(
         other => ensure!(false, "{operation} brought {other:?}"),
     }
     Ok(Held::Kept)
+}
+
+/// Whether it takes no source that something writes, and said so in time.
+fn refuses_writers(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Busy | ErrorKind::Precondition)
+        && error.world() == World::Untouched
+}
+
+fn can_quiesce<B: TestBed>(trial: &Trial<'_, B>) -> bool {
+    let can = trial.can.snapshots.get(&ResourceKind::Instance);
+    can.is_some_and(|can| can.composite && can.live > Some(Consistency::Crash))
 }
 
 fn composite<B: TestBed>(trial: &Trial<'_, B>) -> bool {
@@ -225,7 +254,7 @@ async fn digest<B: TestBed>(
     trial: &Trial<'_, B>,
     of: &ResourceRef,
 ) -> Result<Option<Digest>, Breach> {
-    match trial.provider.bytes() {
+    match trial.provider().bytes() {
         Some(bytes) => Ok(Some(content_digest(bytes, of, |_| {}).await?)),
         None => Ok(trial.bed.digest(of).await),
     }
