@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use stillpoint_core::{Error, ErrorKind, ErrorReport, JobId, Result, World};
 use stillpoint_iaas::{OperationKey, Ticket};
 use stillpoint_restore::{Call, Directive, Event, Machine, Outcome, Record};
+use stillpoint_state::Batch;
 use stillpoint_state::lease::{Lease, Leases};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -78,17 +79,25 @@ enum Heard {
 }
 
 impl Driver {
-    /// Takes the job over: its lease, its journal, and a record that says so.
+    /// Takes the job over: its lease, its journal, and a record that says so. None where it has
+    /// ended in the meantime.
     pub(crate) async fn take_over(
         shared: Arc<Shared>,
         id: JobId,
         orders: mpsc::UnboundedReceiver<Order>,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         let leases = Leases::new(Arc::clone(&shared.store.state));
         let name = lease_name(id);
         let lease = leases
             .acquire(&name, &shared.holder, shared.clock.now(), LEASE)
             .await?;
+        let row = shared.store.job(id).await?.job;
+        if row.ended_at.is_some() {
+            let mut batch = Batch::new();
+            lease.end(&mut batch);
+            shared.store.state.commit(batch).await?;
+            return Ok(None);
+        }
         let plan = shared.store.plan(id).await?;
         let steps = plan.steps.clone().ok_or_else(|| {
             Error::new(
@@ -121,7 +130,7 @@ impl Driver {
         }
         // The row is that of a job that goes on, but the machine waits: only a resume does that.
         let waits = matches!(machine.outcome(), Some(Outcome::NeedsIntervention { .. }));
-        let resuming = waits && shared.store.job(id).await?.job.outcome.is_none();
+        let resuming = waits && row.outcome.is_none();
         let mut driver = Self {
             shared,
             id,
@@ -138,7 +147,7 @@ impl Driver {
             resuming,
         };
         driver.record(Event::Recovered, None).await?;
-        Ok(driver)
+        Ok(Some(driver))
     }
 
     /// Drives until the job is over, waits for a person, or is paused.

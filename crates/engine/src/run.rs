@@ -165,7 +165,8 @@ async fn drive_to_the_end(shared: Arc<Shared>, job: JobId, orders: mpsc::Unbound
             orders
         });
         let driven = match Driver::take_over(Arc::clone(&shared), job, inbox).await {
-            Ok(driver) => driver.drive().await,
+            Ok(Some(driver)) => driver.drive().await,
+            Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         let Err(error) = driven else {

@@ -163,7 +163,8 @@ impl Leases {
         })
     }
 
-    /// Gives the lease up. Its epoch is never given again. A lease that is lost is released.
+    /// Gives the lease up. Its epoch is never given again. A lease that is lost or
+    /// [ended](Lease::end) is released.
     ///
     /// # Errors
     ///
@@ -267,6 +268,15 @@ impl Lease {
     /// Has the batch refused unless this is still the newest grant.
     pub fn guard(&self, batch: &mut Batch) {
         batch.require(tenure_key(&self.name), Guard::At(self.fence));
+    }
+
+    /// Ends the lease with the batch: for work that is over with it, so that nothing is left
+    /// where the process dies right after. The next to [acquire](Leases::acquire) one of this name
+    /// gets the first epoch again, so what the epochs were for must be over too.
+    pub fn end(&self, batch: &mut Batch) {
+        batch
+            .delete(tenure_key(&self.name), Guard::At(self.fence))
+            .delete(term_key(&self.name), Guard::Any);
     }
 
     /// Whether a batch was refused because somebody else has the lease.

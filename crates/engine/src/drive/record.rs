@@ -63,6 +63,9 @@ impl Driver {
                     at: self.shared.clock.now(),
                 };
                 ending.add(&mut batch, &mut job).await?;
+                if job.ended_at.is_some() {
+                    self.lease.end(&mut batch);
+                }
             }
             match store.state.commit(batch).await {
                 // Somebody renamed a snapshot or released a claim meanwhile: look again.
