@@ -59,5 +59,6 @@ pub use crate::progress::{Progress, Unit};
 pub use crate::resource::{Detail, Disk, Power, Resource};
 pub use crate::resource_ref::{ResourceKind, ResourceRef};
 pub use crate::snapshot::{
-    CopyKind, Omission, OmissionReason, Part, Snapshot, SnapshotState, Verified, VerifyLevel,
+    CopyKind, Exported, Omission, OmissionReason, Part, Snapshot, SnapshotState, Verified,
+    VerifyLevel,
 };

@@ -39,6 +39,10 @@ pub struct Snapshot {
     pub taken_at: Option<Timestamp>,
     /// What was proven of its bytes, and when; none until it was.
     pub verified: Option<Verified>,
+    /// Its copies in archives, the oldest first. Where there is none it is no backup: it shares
+    /// the fate of its provider.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<Exported>,
     /// Why it must be kept; while there is one, nothing deletes it.
     pub pins: BTreeSet<String>,
     /// The schedule whose runs took it, and whose retention may delete it; none: taken by hand.
@@ -56,6 +60,8 @@ pub struct Snapshot {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SnapshotState {
+    /// Only archives hold it ([`Snapshot::exports`]): it was imported, and is restored from one.
+    Archived,
     /// A job is taking it.
     Creating,
     /// A job is deleting it.
@@ -83,6 +89,21 @@ pub struct Part {
     pub copy: CopyKind,
     /// The content digest of its bytes; none until they were read.
     pub digest: Option<Digest>,
+}
+
+/// A copy of a snapshot in an archive, which was read back and matched.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Exported {
+    /// Where: `file:/backup/nightly.zip`, or `depot:offsite/nightly`.
+    pub archive: String,
+    /// Bytes of the archive.
+    pub size: u64,
+    /// The root of its manifest: an archive with another one is another archive.
+    pub root: Digest,
+    /// When it was read back.
+    pub at: Timestamp,
+    /// The job that did.
+    pub job: JobId,
 }
 
 /// Whether a copy has storage of its own.

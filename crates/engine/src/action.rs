@@ -41,6 +41,12 @@ pub enum Action {
         executor: String,
         /// Whatever it understands.
         body: Value,
+        /// Resources that it is told of when it begins.
+        #[serde(default)]
+        inputs: Vec<Source>,
+        /// Bytes it moves, for the progress; 0 where it moves none.
+        #[serde(default)]
+        bytes: u64,
     },
     /// Delete these.
     Delete {
@@ -71,10 +77,11 @@ impl Action {
     /// Bytes it moves or reads; 0 where there are none to count.
     pub fn bytes(&self) -> u64 {
         match self {
-            Self::Ask { bytes, .. } | Self::Compare { bytes, .. } | Self::Verify { bytes, .. } => {
-                *bytes
-            }
-            Self::Custom { .. } | Self::Delete { .. } | Self::Discard { .. } => 0,
+            Self::Ask { bytes, .. }
+            | Self::Compare { bytes, .. }
+            | Self::Custom { bytes, .. }
+            | Self::Verify { bytes, .. } => *bytes,
+            Self::Delete { .. } | Self::Discard { .. } => 0,
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 
 use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
-use crate::executor::Executor;
+use crate::executor::{CustomPlanner, Executor};
 use crate::shared::{Entropy, Phase, Shared};
 use crate::store::Store;
 use crate::work::Workshop;
@@ -25,6 +25,7 @@ pub struct EngineBuilder {
     clock: Arc<dyn Clock>,
     providers: Vec<Arc<dyn Provider>>,
     executors: BTreeMap<String, Arc<dyn Executor>>,
+    planners: BTreeMap<String, Arc<dyn CustomPlanner>>,
     holder: String,
     entropy: Entropy,
     read_only: bool,
@@ -37,6 +38,7 @@ impl EngineBuilder {
             clock: Arc::new(SystemClock),
             providers: Vec::new(),
             executors: BTreeMap::new(),
+            planners: BTreeMap::new(),
             holder: "engine".into(),
             entropy: Entropy::System,
             read_only: false,
@@ -52,6 +54,12 @@ impl EngineBuilder {
     /// Registers what carries out the [`Custom`](crate::Action::Custom) steps of that name.
     pub fn executor(mut self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
         self.executors.insert(name.into(), executor);
+        self
+    }
+
+    /// Registers what plans the [`Custom`](crate::Request::Custom) requests of that name.
+    pub fn planner(mut self, name: impl Into<String>, planner: Arc<dyn CustomPlanner>) -> Self {
+        self.planners.insert(name.into(), planner);
         self
     }
 
@@ -101,6 +109,7 @@ impl EngineBuilder {
         Ok(Engine::new(Shared {
             store: Store::new(self.state),
             workshop: Workshop::new(providers, self.executors, Arc::clone(&self.clock)),
+            planners: self.planners,
             clock: self.clock,
             holder: self.holder,
             read_only: self.read_only,

@@ -62,6 +62,14 @@ impl Engine {
                     .delete(request.clone(), &row.snapshot, Some(*job))
                     .await
             }
+            Request::Custom(custom) => {
+                let planner = shared.planners.get(&custom.planner).ok_or_else(|| {
+                    let message = format!("nobody plans requests of `{}`", custom.planner);
+                    Error::new(ErrorKind::NotFound, message)
+                        .advise("Register a planner of that name with the builder")
+                })?;
+                planner.plan(custom, shared.clock.now()).await
+            }
             Request::Delete { snapshot } => {
                 let row = shared.store.catalogue.get(*snapshot).await?;
                 let mut plan = planner.delete(request.clone(), &row.snapshot, None).await?;

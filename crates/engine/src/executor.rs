@@ -1,9 +1,13 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::Value;
-use stillpoint_core::{Progress, Result};
+use stillpoint_core::{Progress, ResourceRef, Result};
 use stillpoint_iaas::{OperationKey, Ticket};
+
+use crate::plan::JobPlan;
+use crate::request::CustomRequest;
 
 /// How an embedder's own steps are carried out: what [`Action::Custom`](crate::Action::Custom)
 /// names.
@@ -30,11 +34,22 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
     async fn cancel(&self, key: &OperationKey, work: &CustomWork) -> Result<()>;
 }
 
+/// How requests of an embedder's own become plans: what
+/// [`Request::Custom`](crate::Request::Custom) names.
+#[async_trait]
+pub trait CustomPlanner: fmt::Debug + Send + Sync + 'static {
+    /// The plan of the request, with everything that stands in the way: it looks at the world and
+    /// changes nothing. The plan's `request` is this one, its `made_at` this instant.
+    async fn plan(&self, request: &CustomRequest, now: Timestamp) -> Result<JobPlan>;
+}
+
 /// What a custom step is to do.
 #[derive(Clone, Debug)]
 pub struct CustomWork {
     /// Whatever the plan says.
     pub body: Value,
+    /// What its action's `inputs` came to, in their order.
+    pub inputs: Vec<ResourceRef>,
     /// For an undo or a sweep: what the step brought about, as far as is known.
     pub output: Option<Value>,
 }

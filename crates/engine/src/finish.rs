@@ -1,5 +1,7 @@
 //! What the end of a job makes of the catalogue, the claims and the job's row: one batch.
 
+mod copies;
+
 use jiff::Timestamp;
 use stillpoint_core::{Capture, CopyKind, JobId, Part, Result, Snapshot, SnapshotState, Verified};
 use stillpoint_iaas::Output;
@@ -38,7 +40,12 @@ impl Ending<'_> {
                 releases,
             } => {
                 let mut row = self.store.catalogue.get(*snapshot).await?;
-                let left = self.parts_left(&row.snapshot);
+                let left = match was {
+                    // Its provider has nothing of it.
+                    SnapshotState::Archived if self.good() => Vec::new(),
+                    SnapshotState::Archived => row.snapshot.parts.clone(),
+                    _ => self.parts_left(&row.snapshot),
+                };
                 if self.good() && left.is_empty() {
                     self.store.catalogue.remove(batch, &row);
                     if let Some(restore) = releases {
@@ -52,6 +59,10 @@ impl Ending<'_> {
                     self.unsettle(batch).await?;
                 }
             }
+            Effect::Export { snapshot, step } if self.good() => {
+                self.exported(batch, job, *snapshot, step).await?;
+            }
+            Effect::Import { entry } if self.good() => self.imported(batch, job, entry).await?,
             Effect::Safeguard {
                 entry,
                 steps,
@@ -95,7 +106,10 @@ impl Ending<'_> {
                 self.store.catalogue.remove(batch, &row);
                 self.release(batch, *of, *safety).await?;
             }
-            Effect::None | Effect::Safeguard { .. } => {}
+            Effect::Export { .. }
+            | Effect::Import { .. }
+            | Effect::None
+            | Effect::Safeguard { .. } => {}
             Effect::Undo { .. } => self.unsettle(batch).await?,
         }
         if !self.good() {

@@ -68,10 +68,12 @@
 //! [`Limits`](stillpoint_iaas::Limits) say, first come first served. A call that is refused for
 //! coming too fast waits and goes again; it is no failure.
 //!
-//! # Steps of your own
+//! # Steps and requests of your own
 //!
 //! An [`Executor`] carries out [`Action::Custom`] steps under the same contract: its key is
-//! durable first, and after a crash it answers from the key alone.
+//! durable first, and after a crash it answers from the key alone. A [`CustomPlanner`] compiles
+//! requests of your own to plans with such steps, and [`Effect`] says what they make of the
+//! catalogue.
 
 mod action;
 mod builder;
@@ -97,7 +99,7 @@ pub use crate::builder::EngineBuilder;
 pub use crate::clock::{Clock, SystemClock, TokioClock};
 pub use crate::engine::Engine;
 pub use crate::event::{JobEvent, What};
-pub use crate::executor::{CustomObservation, CustomWork, Executor};
+pub use crate::executor::{CustomObservation, CustomPlanner, CustomWork, Executor};
 pub use crate::job::{Job, JobQuery};
-pub use crate::plan::{Bound, Change, Claim, Effect, JobPlan};
-pub use crate::request::{Request, Restore, Scope, Take, Target};
+pub use crate::plan::{Bound, Change, Claim, Delivered, Effect, JobPlan};
+pub use crate::request::{CustomRequest, Request, Restore, Scope, Take, Target};

@@ -3,7 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{
-    Error, ErrorKind, JobId, Omission, ResourceRef, Snapshot, SnapshotId, SnapshotState,
+    Digest, Error, ErrorKind, JobId, Omission, ResourceRef, Snapshot, SnapshotId, SnapshotState,
 };
 use stillpoint_restore::Plan;
 
@@ -69,6 +69,8 @@ pub enum Claim {
     Change(ResourceRef),
     /// It deletes this snapshot: no other job may use it.
     Delete(SnapshotId),
+    /// It lists this snapshot, which comes from elsewhere: no other job may.
+    Import(SnapshotId),
     /// It uses this snapshot: no job may delete it.
     Keep(SnapshotId),
     /// It reads this resource: no job may change it.
@@ -90,6 +92,18 @@ pub enum Effect {
         was: SnapshotState,
         /// The restore that kept it as its way back, and no longer does.
         releases: Option<JobId>,
+    },
+    /// A snapshot is listed as held by one more archive.
+    Export {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// The custom step whose output is the [`Delivered`] archive.
+        step: String,
+    },
+    /// A snapshot that comes from an archive is listed, with the archive.
+    Import {
+        /// The entry; its job is set at the end.
+        entry: Box<Snapshot>,
     },
     /// Nothing.
     None,
@@ -118,6 +132,19 @@ pub enum Effect {
         /// Its safety snapshot.
         safety: SnapshotId,
     },
+}
+
+/// An archive that was read back: what the step that [`Effect::Export`] names gives.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Delivered {
+    /// Where it is, as [`Exported::archive`](stillpoint_core::Exported::archive).
+    pub archive: String,
+    /// Bytes of the archive.
+    pub size: u64,
+    /// The root of its manifest.
+    pub root: Digest,
+    /// The content digests of the snapshot's parts, in their order.
+    pub digests: Vec<Digest>,
 }
 
 impl JobPlan {

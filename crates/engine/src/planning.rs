@@ -86,6 +86,7 @@ impl Planner<'_> {
         let Restoring { ask, snapshot, .. } = restoring;
         match snapshot.state {
             SnapshotState::Partial | SnapshotState::Taken => {}
+            SnapshotState::Archived => blocked.push(only_archived(snapshot)),
             SnapshotState::Creating => blocked.push("the snapshot is still being taken".into()),
             _ => blocked.push("the snapshot is being deleted".into()),
         }
@@ -214,6 +215,14 @@ fn find_entry<'a>(
         )
         .advise("Register it with the builder, or correct the name")
     })
+}
+
+fn only_archived(snapshot: &Snapshot) -> String {
+    let archives: Vec<&str> = snapshot.exports.iter().map(|it| &*it.archive).collect();
+    format!(
+        "only archives hold it: restore it from {}",
+        archives.join(" or ")
+    )
 }
 
 fn bound(resource: &Resource) -> Bound {

@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use stillpoint_core::{Consistency, JobId, Labels, Memory, ResourceRef, SnapshotId};
 
 /// Something asked of the engine, as data. It becomes a plan before anything happens.
@@ -14,6 +15,8 @@ pub enum Request {
         /// The restore.
         job: JobId,
     },
+    /// What a [`CustomPlanner`](crate::CustomPlanner) knows how to plan.
+    Custom(CustomRequest),
     /// Delete a snapshot.
     Delete {
         /// The snapshot.
@@ -28,6 +31,17 @@ pub enum Request {
         /// The restore.
         job: JobId,
     },
+}
+
+/// A request of an embedder's own.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CustomRequest {
+    /// The name that its planner is registered under.
+    pub planner: String,
+    /// What a person reads: `export snapshot … to …`.
+    pub title: String,
+    /// Whatever the planner understands.
+    pub body: Value,
 }
 
 /// A snapshot to take.
@@ -152,6 +166,7 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Accept { job } => write!(f, "accept restore {job}"),
+            Self::Custom(custom) => f.write_str(&custom.title),
             Self::Delete { snapshot } => write!(f, "delete snapshot {snapshot}"),
             Self::Restore(Restore { snapshot, to, .. }) => match to {
                 Target::InPlace => write!(f, "restore snapshot {snapshot} in place"),

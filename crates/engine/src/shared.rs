@@ -9,6 +9,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use crate::clock::Clock;
 use crate::drive::Order;
 use crate::event::{JobEvent, What};
+use crate::executor::CustomPlanner;
 use crate::store::Store;
 use crate::work::Workshop;
 
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) workshop: Workshop,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) planners: BTreeMap<String, Arc<dyn CustomPlanner>>,
     pub(crate) holder: String,
     pub(crate) read_only: bool,
     pub(crate) events: broadcast::Sender<JobEvent>,

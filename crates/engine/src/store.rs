@@ -184,7 +184,9 @@ impl Store {
                     .take(batch, &Subject::Resource(it.clone()), job)
                     .await
             }
-            Claim::Delete(it) => self.claims.take(batch, &Subject::Snapshot(*it), job).await,
+            Claim::Delete(it) | Claim::Import(it) => {
+                self.claims.take(batch, &Subject::Snapshot(*it), job).await
+            }
             Claim::Keep(it) => self.claims.share(batch, &Subject::Snapshot(*it), job).await,
             Claim::Read(it) => {
                 self.claims
@@ -215,7 +217,7 @@ impl Store {
         for claim in &plan.claims {
             let subject = match claim {
                 Claim::Change(it) | Claim::Read(it) => Subject::Resource(it.clone()),
-                Claim::Delete(it) | Claim::Keep(it) => Subject::Snapshot(*it),
+                Claim::Delete(it) | Claim::Import(it) | Claim::Keep(it) => Subject::Snapshot(*it),
                 Claim::Settle(_) => continue,
             };
             self.claims.release(batch, &subject, job).await?;

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, OnceCell};
 
 use crate::action::{Action, Outputs, StepOutput};
 use crate::clock::Clock;
-use crate::executor::Executor;
+use crate::executor::{CustomWork, Executor};
 use crate::gate::Gate;
 use crate::planning::{Providers, find};
 
@@ -132,13 +132,24 @@ impl Workshop {
                 from: from.resolve(machine)?,
                 digest: *digest,
             }),
-            Action::Custom { executor, body } => {
+            Action::Custom {
+                executor,
+                body,
+                inputs,
+                ..
+            } => {
                 let executor = self.executors.get(executor).cloned().ok_or_else(|| {
                     let message = format!("there is no executor `{executor}`");
                     Error::new(ErrorKind::NotFound, message)
                         .advise("Register it with the builder before the job goes on")
                 })?;
-                Work::Custom(Custom::new(executor, body.clone(), own(machine, call)))
+                let inputs = inputs.iter().map(|input| input.resolve(machine));
+                let work = CustomWork {
+                    body: body.clone(),
+                    inputs: inputs.collect::<Result<_>>()?,
+                    output: own(machine, call),
+                };
+                Work::Custom(Custom::new(executor, work))
             }
             Action::Delete {
                 provider,

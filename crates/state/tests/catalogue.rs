@@ -25,6 +25,7 @@ fn snapshot(number: u8) -> Snapshot {
         created_at: at,
         taken_at: Some(at),
         verified: None,
+        exports: vec![],
         pins: BTreeSet::new(),
         schedule: None,
         expires_at: None,

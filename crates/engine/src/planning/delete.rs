@@ -1,8 +1,9 @@
 use stillpoint_core::{JobId, ResourceKind, Result, Snapshot, SnapshotState};
 use stillpoint_iaas::OperationKind;
-use stillpoint_restore::{Phase, Plan};
+use stillpoint_restore::{Phase, Plan, Step};
 
 use super::{Planner, build, size};
+use crate::action::Action;
 use crate::plan::{Change, Claim, Effect, JobPlan};
 use crate::request::Request;
 
@@ -16,14 +17,11 @@ impl Planner<'_> {
         snapshot: &Snapshot,
         releases: Option<JobId>,
     ) -> Result<JobPlan> {
-        let asked = self.ask(snapshot.source.provider()).await?;
-        let mut blocked = Vec::new();
-        for pin in &snapshot.pins {
-            blocked.push(format!(
-                "snapshot {} is pinned ({pin}): unpin it first",
-                snapshot.id
-            ));
+        if snapshot.state == SnapshotState::Archived {
+            return self.forget(request, snapshot);
         }
+        let asked = self.ask(snapshot.source.provider()).await?;
+        let mut blocked = pinned(snapshot);
         if matches!(
             snapshot.state,
             SnapshotState::Creating | SnapshotState::Deleting
@@ -78,4 +76,41 @@ impl Planner<'_> {
             blocked_by: blocked,
         })
     }
+
+    /// Takes a snapshot that only archives hold off the list: its provider has nothing of it, and
+    /// may not be there at all.
+    fn forget(&self, request: Request, snapshot: &Snapshot) -> Result<JobPlan> {
+        let blocked = pinned(snapshot);
+        let nothing = Action::Delete {
+            provider: snapshot.source.provider().to_owned(),
+            resources: Vec::new(),
+        };
+        let step = Step::new("forget", nothing)
+            .title(format!("take `{}` off the list", snapshot.name))
+            .phase(Phase::CuttingOver)
+            .pivot();
+        Ok(JobPlan {
+            request,
+            made_at: self.now,
+            targets: Vec::new(),
+            changes: vec![Change::Delete(format!(
+                "`{}` from the list; its archives stay",
+                snapshot.name
+            ))],
+            omitted: Vec::new(),
+            claims: vec![Claim::Delete(snapshot.id)],
+            effect: Effect::Delete {
+                snapshot: snapshot.id,
+                was: snapshot.state,
+                releases: None,
+            },
+            steps: build(Plan::builder().step(step), &blocked)?,
+            blocked_by: blocked,
+        })
+    }
+}
+
+fn pinned(snapshot: &Snapshot) -> Vec<String> {
+    let because = |pin| format!("snapshot {} is pinned ({pin}): unpin it first", snapshot.id);
+    snapshot.pins.iter().map(because).collect()
 }

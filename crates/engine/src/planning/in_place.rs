@@ -139,6 +139,7 @@ impl Planner<'_> {
             created_at: self.now,
             taken_at: None,
             verified: None,
+            exports: Vec::new(),
             pins: BTreeSet::new(),
             schedule: None,
             expires_at: None,

@@ -112,6 +112,7 @@ impl Planner<'_> {
             created_at: self.now,
             taken_at: None,
             verified: None,
+            exports: Vec::new(),
             pins: std::collections::BTreeSet::new(),
             schedule: ask.schedule.clone(),
             expires_at: None,

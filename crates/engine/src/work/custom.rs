@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use stillpoint_core::World;
 use stillpoint_iaas::{OperationKey, Ticket};
 use stillpoint_restore::{Call, Event, Left};
@@ -22,11 +21,8 @@ pub(crate) struct Custom {
 }
 
 impl Custom {
-    pub(crate) fn new(executor: Arc<dyn Executor>, body: Value, output: Option<Value>) -> Self {
-        Self {
-            executor,
-            work: CustomWork { body, output },
-        }
+    pub(crate) fn new(executor: Arc<dyn Executor>, work: CustomWork) -> Self {
+        Self { executor, work }
     }
 
     pub(crate) async fn begin(&self, key: &OperationKey) -> Begun {

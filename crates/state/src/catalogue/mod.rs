@@ -23,6 +23,7 @@
 //! #         created_at: now,
 //! #         taken_at: Some(now),
 //! #         verified: None,
+//! #         exports: vec![],
 //! #         pins: Default::default(),
 //! #         schedule: None,
 //! #         expires_at: None,
