@@ -20,7 +20,10 @@ pub enum Refusal {
         why: String,
     },
     /// The name is not UTF-8, or not marked as such.
-    #[error("its name is not marked and valid UTF-8")]
+    #[error(
+        "its name is not ASCII, and not marked as UTF-8 or not valid: tools read it differently; \
+         rename it, or pack it with a tool that marks names"
+    )]
     BadUtf8,
     /// Two entries that one folder cannot hold on every system.
     #[error("its name differs from {other:?} only in case or Unicode form")]
@@ -71,6 +74,12 @@ pub enum Refusal {
     /// Traditional ZIP encryption.
     #[error("it is encrypted the ZIP way, which is not supported; pack it again without")]
     Encrypted,
+    /// Data that does not show its own end, with its size only after it.
+    #[error(
+        "it is stored as it is with its size only after it, so that its end is a guess; pack it \
+         to a file and not to a pipe"
+    )]
+    EndUnmarked,
     /// An extra field that is not allowed here.
     #[error(
         "extra field {0:#06x} is not allowed; open it leniently if it comes from an old writer"

@@ -1,13 +1,17 @@
 //! A depot in memory and in a local folder: uploads that are cut off, ids that are taken, requests.
 
+mod store;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 use stillpoint_archive::depot::Depot;
 use stillpoint_archive::{Archive, Assurance, EntryOptions, Error, WriteOptions, create};
+use store::{Fault, Watched};
 
 fn archive(folder: &Path, name: &str, large: usize) -> PathBuf {
     let path = folder.join(name);
@@ -85,33 +89,25 @@ async fn archives_go_up_and_come_down() {
 async fn one_entry_of_a_large_archive_takes_few_requests() {
     let folder = tempfile::tempdir().unwrap();
     let path = archive(folder.path(), "a.zip", 40 << 20);
-    let depot = Depot::multipart(Arc::new(InMemory::new()), "depot").unwrap();
+    let store = Arc::new(Watched::new(Arc::new(InMemory::new()), Fault::None));
+    let depot = Depot::multipart(Arc::clone(&store), "depot").unwrap();
     depot.upload("one", &path).await.unwrap();
+    let local = Archive::open(&path).unwrap();
+    let before = store.requests();
     let remote = depot.open("one").await.unwrap();
     assert_eq!(remote.archive().entries().len(), 5);
-    assert_eq!(remote.requests(), 1);
-    assert_eq!(
-        remote.read("greeting.txt").await.unwrap(),
-        b"hello from a.zip"
-    );
-    assert!(remote.requests() <= 3, "{}", remote.requests());
-    let before = remote.requests();
-    let part = remote
-        .read_range("pg_data", 17 << 20..(17 << 20) + 9)
-        .await
-        .unwrap();
-    assert_eq!(
-        part,
-        Archive::open(&path)
-            .unwrap()
-            .read_range("pg_data", 17 << 20..(17 << 20) + 9)
-            .unwrap()
-    );
-    assert!(
-        remote.requests() - before <= 3,
-        "{}",
-        remote.requests() - before
-    );
+    assert_eq!(store.requests() - before, 2);
+    let hello = remote.read("greeting.txt").await.unwrap();
+    assert_eq!(hello, b"hello from a.zip");
+    assert_eq!(store.requests() - before, 3);
+    assert_eq!(remote.requests(), store.requests() - before);
+    remote.read("greeting.txt").await.unwrap();
+    assert_eq!(store.requests() - before, 3, "it is still at hand");
+    let range = 17 << 20..(17 << 20) + 9;
+    let part = remote.read_range("pg_data", range.clone()).await.unwrap();
+    assert_eq!(part, local.read_range("pg_data", range).unwrap());
+    // Its header, and the chunk.
+    assert_eq!(store.requests() - before, 5);
 }
 
 #[tokio::test]
@@ -146,34 +142,102 @@ async fn a_changed_archive_is_found() {
     assert!(!back.exists());
 }
 
-/// Every prefix of the objects an upload puts is a place where it may have been cut off.
+/// At each request an upload makes, once before its effect and once after it.
 #[tokio::test]
 async fn an_upload_that_was_cut_off_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = archive(folder.path(), "a.zip", 1 << 20);
-    for records in 0..4 {
-        let store = Arc::new(InMemory::new());
-        let depot = Depot::multipart(store.clone(), "depot")
-            .unwrap()
-            .part_size(100_000);
-        // Cut off by a limit on time: the future is dropped where it waits.
-        for cut in 0..records * 3 {
-            let upload = depot.upload("one", &path);
-            let cut = std::time::Duration::from_micros(300 * cut);
-            let _ = tokio::time::timeout(cut, upload).await;
-            assert!(depot.list().await.unwrap().len() <= 1);
+    let upload = async |store: &Arc<InMemory>, fault| {
+        let store = Arc::new(Watched::new(Arc::clone(store), fault));
+        let depot = Depot::multipart(Arc::clone(&store), "depot").unwrap();
+        let uploaded = depot.part_size(100_000).upload("one", &path).await;
+        (uploaded, store.requests())
+    };
+    let (whole, requests) = upload(&Arc::new(InMemory::new()), Fault::None).await;
+    let receipt = whole.unwrap();
+    assert!(requests > 20, "{requests}");
+    for at in 0..requests {
+        for fault in [Fault::Unreachable(at), Fault::AnswerLost(at)] {
+            let store = Arc::new(InMemory::new());
+            let (cut_off, made) = upload(&store, fault).await;
+            assert!(cut_off.is_err() && made > at, "{fault:?}");
+            let depot = Depot::multipart(Arc::clone(&store), "depot").unwrap();
+            for listed in depot.list().await.unwrap() {
+                assert_eq!(listed, receipt, "{fault:?}");
+                depot.verify("one").await.unwrap();
+            }
+            let (again, _) = upload(&store, Fault::None).await;
+            assert_eq!(again.unwrap(), receipt, "{fault:?}");
+            let verified = depot.verify("one").await.unwrap();
+            assert_eq!(verified.assurance, Assurance::Verified);
+            let left: Vec<_> = store.list(None).try_collect().await.unwrap();
+            let tidy = matches!(left.len(), 3) || !depot.list().await.unwrap().is_empty();
+            assert!(tidy, "{fault:?}: {left:?}");
         }
-        depot.upload("one", &path).await.unwrap();
-        assert_eq!(
-            depot.verify("one").await.unwrap().assurance,
-            Assurance::Verified
-        );
-        let left: Vec<_> = futures_util::TryStreamExt::try_collect::<Vec<_>>(store.list(None))
+    }
+}
+
+#[tokio::test]
+async fn parts_the_store_has_are_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = archive(folder.path(), "a.zip", 1 << 20);
+    let store = Arc::new(InMemory::new());
+    let part_size = 100_000;
+    let depot = |fault| {
+        let store = Arc::new(Watched::new(Arc::clone(&store), fault));
+        let depot = Depot::multipart(Arc::clone(&store), "depot").unwrap();
+        (depot.part_size(part_size), store)
+    };
+    let parts = path.metadata().unwrap().len().div_ceil(part_size as u64);
+    let (first, _) = depot(Fault::Unreachable(20));
+    first.upload("one", &path).await.unwrap_err();
+    let recorded: Vec<_> = store.list(None).try_collect().await.unwrap();
+    let is_part = |key: &object_store::path::Path| key.as_ref().contains("/part-");
+    let recorded = recorded.iter().filter(|o| is_part(&o.location)).count() as u64;
+    assert!((2..parts).contains(&recorded), "{recorded} of {parts}");
+    let (second, watched) = depot(Fault::None);
+    second.upload("one", &path).await.unwrap();
+    assert_eq!(watched.parts(), parts - recorded);
+}
+
+/// A store that ignores "only if absent" would give one id to two archives.
+#[tokio::test]
+async fn a_store_without_conditional_writes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = archive(folder.path(), "a.zip", 1000);
+    let store = Arc::new(Watched::new(Arc::new(InMemory::new()), Fault::NoConditions));
+    let depot = Depot::multipart(Arc::clone(&store), "depot").unwrap();
+    let refused = depot.upload("one", &path).await.unwrap_err();
+    assert!(matches!(refused, Error::Unsupported(_)), "{refused}");
+    assert!(refused.to_string().contains("only if absent"), "{refused}");
+    assert!(depot.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn without_its_receipt_an_archive_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = archive(folder.path(), "a.zip", 1000);
+    let other = archive(folder.path(), "b.zip", 1000);
+    let store = Arc::new(InMemory::new());
+    let depot = Depot::new(store.clone(), "depot").unwrap();
+    depot.upload("one", &path).await.unwrap();
+    depot.upload("two", &other).await.unwrap();
+    let key = |id: &str| object_store::path::Path::from(format!("depot/{id}/archive.zip"));
+    // Another whole archive in its place.
+    store.copy(&key("two"), &key("one")).await.unwrap();
+    let error = depot.open("one").await.unwrap_err();
+    assert!(error.refusal().is_some(), "{error}");
+    assert!(depot.verify("one").await.is_err());
+    let receipt = object_store::path::Path::from("depot/two/receipt.json");
+    store.delete(&receipt).await.unwrap();
+    for gone in [
+        depot.open("two").await.map(drop),
+        depot.verify("two").await.map(drop),
+        depot
+            .download("two", folder.path().join("x"))
             .await
-            .unwrap()
-            .into_iter()
-            .map(|object| object.location.to_string())
-            .collect();
-        assert_eq!(left.len(), 3, "{left:?}");
+            .map(drop),
+    ] {
+        assert!(matches!(gone, Err(Error::NoSuchEntry(_))), "{gone:?}");
     }
 }

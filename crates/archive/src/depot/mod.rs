@@ -189,7 +189,8 @@ impl Depot {
         Ok(())
     }
 
-    /// Opens an archive where it is. Fetches its end; contents follow as they are asked for.
+    /// Opens an archive where it is. Fetches its receipt and its end (two requests; three where
+    /// directory and manifest take more than 2 MiB); contents follow as they are asked for.
     ///
     /// # Errors
     /// [`Error::NoSuchEntry`] if there is none of that id; else as
@@ -203,7 +204,8 @@ impl Depot {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_with(&self, id: &str, options: OpenOptions) -> Result<RemoteArchive> {
-        remote::open(self, id, self.keys(id)?.archive(), options).await
+        let receipt = self.receipt(id).await?;
+        remote::open(self, self.keys(id)?.archive(), &receipt, options).await
     }
 
     /// Verifies an archive in full as it streams past, and against its receipt.

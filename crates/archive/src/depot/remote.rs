@@ -1,31 +1,32 @@
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore};
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
 
-use super::{Depot, blocking, failed};
+use super::{Depot, Receipt, blocking};
 use crate::read::ReadAt;
 use crate::zip::End;
-use crate::{Archive, Error, OpenOptions, Result};
+use crate::{Archive, Error, OpenOptions, Refusal, Result};
 
 /// Bytes at the end of an archive that are fetched first: they hold the directory and the
 /// manifest of most.
 const TAIL: u64 = 2 << 20;
 /// Bytes fetched at least.
 const BLOCK: u64 = 256 << 10;
-/// Blocks that are remembered, besides the tail.
-const BLOCKS: usize = 8;
+/// Bytes that are remembered, besides the end; also the most that is fetched before it is asked for.
+const REMEMBERED: u64 = 16 << 20;
 
 /// An archive in a depot, read where it is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RemoteArchive {
     archive: Archive,
-    requests: Arc<AtomicU64>,
+    remote: Arc<Remote>,
 }
 
 impl RemoteArchive {
@@ -40,11 +41,13 @@ impl RemoteArchive {
     /// # Errors
     /// As [`Archive::read`].
     pub async fn read(&self, name: &str) -> Result<Vec<u8>> {
+        self.ahead(name).await?;
         let (archive, name) = (self.archive.clone(), name.to_owned());
         blocking(move || archive.read(&name)).await
     }
 
-    /// Reads part of an entry, checked.
+    /// Reads part of an entry, checked. Of one that is cut only the chunks it needs are fetched,
+    /// each in a request of its own, after one for its header.
     ///
     /// # Errors
     /// As [`Archive::read_range`].
@@ -55,47 +58,58 @@ impl RemoteArchive {
 
     /// How many requests were made so far.
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.remote.requests.load(Ordering::Relaxed)
+    }
+
+    /// Fetches an entry in one request, header and all, where it is small enough to be kept.
+    async fn ahead(&self, name: &str) -> Result<()> {
+        let Some(range) = self.archive.span(name) else {
+            return Ok(());
+        };
+        if range.end - range.start > REMEMBERED || self.remote.holds(&range) {
+            return Ok(());
+        }
+        let block = self.remote.fetch(range.clone()).await;
+        let block = block.map_err(Error::io(format!("reading {name}")))?;
+        self.remote.remember(range.start, block);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RemoteArchive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteArchive")
+            .field("archive", &self.archive)
+            .field("key", &self.remote.key)
+            .finish_non_exhaustive()
     }
 }
 
 pub(super) async fn open(
     depot: &Depot,
-    id: &str,
     key: Path,
+    receipt: &Receipt,
     options: OpenOptions,
 ) -> Result<RemoteArchive> {
-    let requests = Arc::new(AtomicU64::new(0));
-    let tail = GetOptions {
-        range: Some(GetRange::Suffix(TAIL)),
-        ..GetOptions::default()
-    };
-    requests.fetch_add(1, Ordering::Relaxed);
-    let found = match depot.store.get_opts(&key, tail).await {
-        Ok(found) => found,
-        Err(object_store::Error::NotFound { .. }) => {
-            return Err(Error::NoSuchEntry(id.to_owned()));
-        }
-        Err(e) => return Err(failed(&format!("reading {key}"))(e)),
-    };
-    let size = found.meta.size;
-    let start = found.range.start;
-    let tail = found
-        .bytes()
-        .await
-        .map_err(failed(&format!("reading {key}")))?;
-    let mut source = Remote {
+    let mut remote = Remote {
         store: Arc::clone(&depot.store),
-        key,
-        size,
+        size: receipt.size,
         handle: Handle::current(),
-        tail: vec![(start, tail)],
+        end: Vec::new(),
         blocks: Mutex::default(),
-        requests: Arc::clone(&requests),
+        // The receipt's.
+        requests: AtomicU64::new(1),
+        key,
     };
-    source.fetch_directory().await?;
+    remote.fetch_end().await?;
+    let remote = Arc::new(remote);
+    let source = Arc::clone(&remote);
     let archive = blocking(move || options.headers_on_read().open_source(source)).await?;
-    Ok(RemoteArchive { archive, requests })
+    if archive.root() != receipt.root {
+        let why = "its receipt is for another one".to_owned();
+        return Err(Refusal::ManifestMismatch(why).of(&*receipt.id));
+    }
+    Ok(RemoteArchive { archive, remote })
 }
 
 /// An object as a source: blocks of it, fetched as they are asked for.
@@ -105,41 +119,61 @@ struct Remote {
     size: u64,
     handle: Handle,
     /// The end of the object, which is asked for again and again.
-    tail: Vec<(u64, Bytes)>,
+    end: Vec<(u64, Bytes)>,
     blocks: Mutex<Vec<(u64, Bytes)>>,
-    requests: Arc<AtomicU64>,
+    requests: AtomicU64,
 }
 
 impl Remote {
-    /// Fetches what the tail lacks of the directory, and as much before it as a manifest of so
-    /// many entries takes.
-    async fn fetch_directory(&mut self) -> Result<()> {
-        let (start, tail) = &self.tail[0];
-        let end = End::decode(tail, self.size)?;
-        if end.offset >= *start {
-            return Ok(());
+    /// Fetches the end; and where that lacks part of the directory, the rest of it with as much
+    /// before it as a manifest of so many entries takes.
+    async fn fetch_end(&mut self) -> Result<()> {
+        let fail = || Error::io(format!("reading {}", self.key));
+        let start = self.size.saturating_sub(TAIL);
+        let tail = self.fetch(start..self.size).await.map_err(fail())?;
+        let end = End::decode(&tail, self.size)?;
+        let mut fetched = vec![(start, tail)];
+        if end.offset < start {
+            let from = end.offset.saturating_sub(end.size + (end.size >> 1));
+            let block = self.fetch(from..start).await.map_err(fail())?;
+            fetched.push((from, block));
         }
-        let range = end.offset.saturating_sub(end.size + (end.size >> 1))..*start;
-        let block = self
-            .fetch(range.clone())
-            .await
-            .map_err(Error::io("reading the archive"))?;
-        self.tail.push((range.start, block));
+        self.end = fetched;
         Ok(())
     }
 
     async fn fetch(&self, range: Range<u64>) -> io::Result<Bytes> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let options = GetOptions {
-            range: Some(range.into()),
-            ..GetOptions::default()
+        let length = range.end - range.start;
+        let bytes = self.store.get_range(&self.key, range).await;
+        let bytes = bytes.map_err(io::Error::other)?;
+        match bytes.len() as u64 == length {
+            true => Ok(bytes),
+            // It is shorter than its receipt says.
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    fn holds(&self, range: &Range<u64>) -> bool {
+        let holds = |blocks: &[(u64, Bytes)]| {
+            blocks.iter().any(|(start, block)| {
+                *start <= range.start && range.end <= start + block.len() as u64
+            })
         };
-        let found = self
-            .store
-            .get_opts(&self.key, options)
-            .await
-            .map_err(io::Error::other)?;
-        found.bytes().await.map_err(io::Error::other)
+        holds(&self.end) || holds(&self.lock())
+    }
+
+    fn remember(&self, start: u64, block: Bytes) {
+        let mut blocks = self.lock();
+        blocks.push((start, block));
+        let mut held: u64 = blocks.iter().map(|(_, block)| block.len() as u64).sum();
+        while held > REMEMBERED && blocks.len() > 1 {
+            held -= blocks.remove(0).1.len() as u64;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(u64, Bytes)>> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,8 +196,7 @@ impl ReadAt for Remote {
         if offset >= self.size || out.is_empty() {
             return Ok(0);
         }
-        let lock = || self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = copy(&self.tail, out, offset).or_else(|| copy(&lock(), out, offset));
+        let held = copy(&self.end, out, offset).or_else(|| copy(&self.lock(), out, offset));
         if let Some(n) = held {
             return Ok(n);
         }
@@ -172,11 +205,7 @@ impl ReadAt for Remote {
             .min(self.size);
         let block = self.handle.block_on(self.fetch(offset..end))?;
         let n = copy(&[(offset, block.clone())], out, offset);
-        let mut blocks = lock();
-        if blocks.len() >= BLOCKS {
-            blocks.remove(0);
-        }
-        blocks.push((offset, block));
+        self.remember(offset, block);
         n.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::buffered::BufWriter;
-use object_store::multipart::PartId;
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::{ObjectStoreExt as _, PutPayload};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -39,14 +39,9 @@ pub(super) async fn upload(depot: &Depot, keys: &Keys, path: &Path) -> Result<Re
         let (path, id) = (path.to_owned(), keys.id.clone());
         blocking(move || describe(&path, id)).await?
     };
-    if !depot.put_new(&keys.claim(), &receipt).await? {
-        let claim: Option<Receipt> = depot.document(&keys.claim()).await?;
-        if claim.as_ref() != Some(&receipt) {
-            return Err(Error::Exists(keys.claim().as_ref().into()));
-        }
-        if let Some(there) = depot.document::<Receipt>(&keys.receipt()).await? {
-            return Ok(there);
-        }
+    claim(depot, keys, &receipt).await?;
+    if let Some(there) = depot.document::<Receipt>(&keys.receipt()).await? {
+        return Ok(there);
     }
     match &depot.multipart {
         Some(multipart) => in_parts(depot, multipart, keys, file, &receipt).await?,
@@ -57,14 +52,29 @@ pub(super) async fn upload(depot: &Depot, keys: &Keys, path: &Path) -> Result<Re
         return Err(Refusal::HashMismatch.of(&*keys.id));
     }
     depot.put_new(&keys.receipt(), &receipt).await?;
-    for key in depot.keys_below(&keys.upload()).await? {
-        depot
-            .store
-            .delete(&key)
-            .await
-            .map_err(failed("tidying up"))?;
-    }
+    clear_records(depot, keys).await?;
     Ok(receipt)
+}
+
+/// Makes the id this archive's, or finds that it is already.
+async fn claim(depot: &Depot, keys: &Keys, receipt: &Receipt) -> Result<()> {
+    let key = keys.claim();
+    let mut there: Option<Receipt> = depot.document(&key).await?;
+    if there.is_none() {
+        depot.put_new(&key, receipt).await?;
+        // A store that ignores the condition says yes to this one too.
+        if depot.put_new(&key, receipt).await? {
+            return Err(Error::Unsupported(format!(
+                "{key}: the store overwrites what it was told to put only if absent, so no id is \
+                 safe in it; use one with conditional writes (S3's If-None-Match)"
+            )));
+        }
+        there = depot.document(&key).await?;
+    }
+    match there.as_ref() == Some(receipt) {
+        true => Ok(()),
+        false => Err(Error::Exists(key.as_ref().into())),
+    }
 }
 
 /// Opens the archive, checks its structure, and hashes its bytes.
@@ -112,86 +122,114 @@ async fn in_parts(
     receipt: &Receipt,
 ) -> Result<()> {
     let key = keys.archive();
-    let fail = |what: &str| failed(&format!("{what} {key}"));
     // Completed, and cut off before its receipt.
     if whole(depot, &key, receipt.size).await? {
         return Ok(());
     }
-    let started = match depot.document::<Started>(&keys.started()).await? {
-        Some(started) => started,
-        None => {
-            let id = multipart
-                .create_multipart(&key)
-                .await
-                .map_err(fail("uploading"))?;
-            let part_size = (depot.part as u64).max(receipt.size.div_ceil(MOST_PARTS));
-            let started = Started {
-                multipart_id: id,
-                part_size,
-            };
-            match depot.put_new(&keys.started(), &started).await? {
-                true => started,
-                // Somebody uploads the same bytes at the same time: join them.
-                false => {
-                    let mine = &started.multipart_id;
-                    multipart
-                        .abort_multipart(&key, mine)
-                        .await
-                        .map_err(fail("uploading"))?;
-                    let theirs = depot.document(&keys.started()).await?;
-                    theirs.ok_or_else(|| Error::NoSuchEntry(keys.id.clone()))?
-                }
-            }
+    let (started, mine) = start(depot, &**multipart, keys, receipt.size).await?;
+    match finish(depot, &**multipart, keys, &file, receipt.size, &started).await {
+        // The store forgot the upload, as it may after some days.
+        Err(object_store::Error::NotFound { .. }) if !mine => {
+            clear_records(depot, keys).await?;
+            let (started, _) = start(depot, &**multipart, keys, receipt.size).await?;
+            finish(depot, &**multipart, keys, &file, receipt.size, &started).await
         }
+        finished => finished,
+    }
+    .map_err(failed(&format!("uploading {key}")))
+}
+
+/// Begins an upload, or finds the one that was begun; and whether it is new.
+async fn start(
+    depot: &Depot,
+    multipart: &dyn MultipartStore,
+    keys: &Keys,
+    size: u64,
+) -> Result<(Started, bool)> {
+    let key = keys.archive();
+    let fail = || failed(&format!("uploading {key}"));
+    if let Some(started) = depot.document(&keys.started()).await? {
+        return Ok((started, false));
+    }
+    let started = Started {
+        multipart_id: multipart.create_multipart(&key).await.map_err(fail())?,
+        part_size: (depot.part as u64).max(size.div_ceil(MOST_PARTS)),
     };
-    let parts = receipt.size.div_ceil(started.part_size) as usize;
-    let put = |number: usize| {
-        let (file, started) = (&file, &started);
-        async move {
-            if let Some(part) = depot.document::<Part>(&keys.part(number)).await? {
-                return Ok::<_, Error>(PartId {
-                    content_id: part.content_id,
-                });
-            }
-            let offset = number as u64 * started.part_size;
-            let length = (receipt.size - offset).min(started.part_size) as usize;
-            let payload = PutPayload::from(read_part(file, offset, length).await?);
-            let part = multipart
-                .put_part(&keys.archive(), &started.multipart_id, number, payload)
-                .await
-                .map_err(failed(&format!("uploading part {number}")))?;
-            let record = Part {
-                content_id: part.content_id.clone(),
-            };
-            depot.put_new(&keys.part(number), &record).await?;
-            Ok(part)
+    if depot.put_new(&keys.started(), &started).await? {
+        return Ok((started, true));
+    }
+    // Somebody uploads the same bytes at the same time: join them.
+    let theirs: Option<Started> = depot.document(&keys.started()).await?;
+    let theirs = theirs.ok_or_else(|| Error::NoSuchEntry(keys.id.clone()))?;
+    // A retried request finds its own record.
+    if theirs.multipart_id != started.multipart_id {
+        let mine = &started.multipart_id;
+        multipart
+            .abort_multipart(&key, mine)
+            .await
+            .map_err(fail())?;
+    }
+    Ok((theirs, false))
+}
+
+/// Puts the parts the store has not yet, and joins them.
+async fn finish(
+    depot: &Depot,
+    multipart: &dyn MultipartStore,
+    keys: &Keys,
+    file: &Arc<File>,
+    size: u64,
+    started: &Started,
+) -> object_store::Result<()> {
+    let other = |e: Error| object_store::Error::Generic {
+        store: "depot",
+        source: Box::new(e),
+    };
+    let put = |number: usize| async move {
+        let record = depot.document::<Part>(&keys.part(number)).await;
+        if let Some(part) = record.map_err(other)? {
+            return Ok::<_, object_store::Error>(PartId {
+                content_id: part.content_id,
+            });
         }
+        let offset = number as u64 * started.part_size;
+        let length = (size - offset).min(started.part_size) as usize;
+        let payload = PutPayload::from(read_part(file, offset, length).await.map_err(other)?);
+        let id = &started.multipart_id;
+        let part = multipart
+            .put_part(&keys.archive(), id, number, payload)
+            .await?;
+        let record = Part {
+            content_id: part.content_id.clone(),
+        };
+        depot
+            .put_new(&keys.part(number), &record)
+            .await
+            .map_err(other)?;
+        Ok(part)
     };
+    let parts = size.div_ceil(started.part_size) as usize;
     let parts: Vec<PartId> = futures_util::stream::iter((0..parts).map(put))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    match multipart
-        .complete_multipart(&key, &started.multipart_id, parts)
-        .await
-    {
+    let (key, id) = (keys.archive(), &started.multipart_id);
+    match multipart.complete_multipart(&key, id, parts).await {
         Ok(_) => Ok(()),
         // It may have been completed, and only the answer was lost.
-        Err(e) => match whole(depot, &key, receipt.size).await? {
-            true => Ok(()),
-            false => {
-                // The store forgot the upload: the next call begins again.
-                for record in depot.keys_below(&keys.upload()).await? {
-                    depot
-                        .store
-                        .delete(&record)
-                        .await
-                        .map_err(fail("tidying up"))?;
-                }
-                Err(fail("completing")(e))
-            }
-        },
+        Err(_) if whole(depot, &key, size).await.map_err(other)? => Ok(()),
+        Err(e) => Err(e),
     }
+}
+
+async fn clear_records(depot: &Depot, keys: &Keys) -> Result<()> {
+    for key in depot.keys_below(&keys.upload()).await? {
+        match depot.store.delete(&key).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(e) => return Err(failed("tidying up")(e)),
+        }
+    }
+    Ok(())
 }
 
 async fn whole(depot: &Depot, key: &object_store::path::Path, size: u64) -> Result<bool> {

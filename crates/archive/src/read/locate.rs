@@ -21,6 +21,16 @@ impl Archive {
         Ok(entry.offset + self.local(index)?.header)
     }
 
+    /// Where an entry lies, from its header to the entry after it; `None` if there is no such.
+    #[cfg(feature = "depot")]
+    pub(crate) fn span(&self, name: &str) -> Option<std::ops::Range<u64>> {
+        let index = self.find(name)?;
+        let directory = &self.0.directory;
+        let next = directory.entries.get(index + 1);
+        let end = next.map_or(directory.end.offset, |next| next.offset);
+        Some(directory.entries[index].offset..end)
+    }
+
     fn local(&self, index: usize) -> Result<Local> {
         let directory = &self.0.directory;
         match directory.locals.get(index) {

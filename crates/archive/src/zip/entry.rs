@@ -128,7 +128,7 @@ impl Entry {
         }
         // A stream that is not self-delimiting cannot end in a descriptor.
         if self.has_descriptor() && self.method == Method::Store {
-            return Err(Refusal::UnsupportedFlags(self.flags));
+            return Err(Refusal::EndUnmarked);
         }
         Ok(())
     }

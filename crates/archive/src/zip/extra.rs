@@ -22,6 +22,8 @@ pub enum Forgivable {
     MissingDirectory,
     /// ZIP64 fields although the values would have fitted.
     NeedlessZip64,
+    /// Sizes in a local header although a data descriptor has them too, and the same.
+    SizesTwice,
 }
 
 impl std::fmt::Display for Forgivable {
@@ -32,6 +34,7 @@ impl std::fmt::Display for Forgivable {
             Forgivable::ExtraField => "extra fields of old writers",
             Forgivable::MissingDirectory => "folders without an entry of their own",
             Forgivable::NeedlessZip64 => "needless ZIP64 fields",
+            Forgivable::SizesTwice => "sizes before and after the data",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Local headers and data descriptors, held against the central directory.
 
 use super::entry::check_flags;
-use super::extra::{self, Forgiven};
+use super::extra::{self, Forgivable, Forgiven};
 use super::wire::{FLAG_DESCRIPTOR, LOCAL, LocalHeader, Signature};
 use super::{Entry, Method};
 use crate::Refusal;
@@ -23,7 +23,7 @@ impl Local {
     pub(crate) fn check(
         entry: &Entry,
         header: &LocalHeader<'_>,
-        forgiven: Option<&mut Forgiven>,
+        mut forgiven: Option<&mut Forgiven>,
     ) -> Result<Self, Refusal> {
         let same = |what, equal: bool| {
             if equal {
@@ -37,13 +37,25 @@ impl Local {
         same("the method", header.method == entry.method.id())?;
         same("the time", header.modified == entry.modified)?;
         let lenient = forgiven.is_some();
-        let wide = extra::local(header.size, header.stored, header.extra, forgiven)?;
+        let extra = header.extra;
+        let wide = extra::local(header.size, header.stored, extra, forgiven.as_deref_mut())?;
         // ZIP64 in one header only raises the version of that one.
         let versions = header.version == entry.version || wide.zip64 && header.version == 45;
         same("the version", versions || lenient && header.version <= 63)?;
         if header.flags & FLAG_DESCRIPTOR != 0 {
             let zero = (header.crc, wide.stored, wide.size) == (0, 0, 0);
-            same("the size", zero)?;
+            if let Some(forgiven) = forgiven
+                && !zero
+            {
+                // Info-ZIP says what it knows already; what it says must be so.
+                let known = |said: u64, is: u64| said == 0 || said == is;
+                same("the CRC-32", known(header.crc.into(), entry.crc.into()))?;
+                same("the stored size", known(wide.stored, entry.stored))?;
+                same("the size", known(wide.size, entry.size))?;
+                *forgiven.entry(Forgivable::SizesTwice).or_default() += 1;
+            } else {
+                same("the size", zero)?;
+            }
         } else {
             same("the CRC-32", header.crc == entry.crc)?;
             same("the stored size", wide.stored == entry.stored)?;
@@ -79,7 +91,7 @@ impl LocalHeader<'_> {
         let method = Method::from_id(self.method)?;
         let descriptor = self.flags & FLAG_DESCRIPTOR != 0;
         if descriptor && method == Method::Store {
-            return Err(Refusal::UnsupportedFlags(self.flags));
+            return Err(Refusal::EndUnmarked);
         }
         Ok(Shape {
             method,
