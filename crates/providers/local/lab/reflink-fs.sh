@@ -1,15 +1,17 @@
 #!/bin/sh
 # Mounts file systems that share blocks between files, on loop devices, for the tests that need
-# them; and a small one in memory, and a read-only folder.
+# them; a small one in memory, one whose power can be cut, and a read-only folder.
 #
-#   reflink-fs.sh up DIR     makes DIR/xfs, DIR/btrfs, DIR/small (8 MiB tmpfs) and DIR/readonly
+#   reflink-fs.sh up DIR     makes DIR/xfs, DIR/btrfs, DIR/small (8 MiB tmpfs), DIR/power (XFS,
+#                            its disk in memory) and DIR/readonly
+#   reflink-fs.sh cut DIR    cuts the power of DIR/power: nothing is flushed; it is mounted again
 #   reflink-fs.sh down DIR   unmounts them and removes what it made
 #
 # Needs root, xfsprogs and btrfs-progs (apt-get install xfsprogs btrfs-progs).
 set -eu
 
 usage() {
-    echo "usage: $0 up|down DIR" >&2
+    echo "usage: $0 up|cut|down DIR" >&2
     exit 2
 }
 
@@ -27,6 +29,11 @@ up() {
         mkdir -p "$dir/$fs"
         mount -o loop "$dir/$fs.img" "$dir/$fs"
     done
+    mkdir -p "$dir/memory" "$dir/power"
+    mount -t tmpfs -o size=600m tmpfs "$dir/memory"
+    truncate -s 512M "$dir/memory/power.img"
+    mkfs.xfs -q -m reflink=1 "$dir/memory/power.img"
+    mount -o loop "$dir/memory/power.img" "$dir/power"
     mkdir -p "$dir/small" "$dir/readonly" "$dir/writable"
     mount -t tmpfs -o size=8m tmpfs "$dir/small"
     mount --bind "$dir/writable" "$dir/readonly"
@@ -34,7 +41,7 @@ up() {
 }
 
 down() {
-    for name in readonly small btrfs xfs; do
+    for name in readonly small power memory btrfs xfs; do
         if mountpoint -q "$dir/$name"; then
             umount "$dir/$name"
         fi
@@ -44,8 +51,16 @@ down() {
     rm -f "$dir/xfs.img" "$dir/btrfs.img"
 }
 
+cut() {
+    # Without -f: the log stays unflushed too, which is what a power loss does.
+    xfs_io -x -c shutdown "$dir/power"
+    umount "$dir/power"
+    mount -o loop "$dir/memory/power.img" "$dir/power"
+}
+
 case $verb in
     up) up ;;
+    cut) cut ;;
     down) down ;;
     *) usage ;;
 esac

@@ -104,10 +104,16 @@ pub(crate) fn publish(folder: &Folder, key: &OperationKey, moves: Vec<Move>) -> 
 /// Makes the moves that are not made yet. Repeating it changes nothing.
 pub(crate) fn finish(folder: &Folder, key: &OperationKey, commit: &Commit) -> Result<()> {
     for each in &commit.moves {
-        if folder.stat(Area::Staged, &each.staged)?.is_some() {
+        let staged = folder.stat(Area::Staged, &each.staged)?.is_some();
+        if each.is_made(folder)? {
+            if staged {
+                // A power loss can cut a rename in two, where the file system keeps no journal.
+                folder.remove(Area::Staged, &each.staged)?;
+            }
+        } else if staged {
             let from = (Area::Staged, each.staged.as_str());
             folder.rename(from, (each.area, &each.name), each.replace)?;
-        } else if !each.is_made(folder)? {
+        } else {
             let path = folder.path(each.area, &each.name);
             return Err(Error::new(
                 ErrorKind::NeedsIntervention,

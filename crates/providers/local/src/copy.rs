@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use stillpoint_core::CopyKind;
 
 use crate::extents;
-use crate::failpoint::{self, Step};
+use crate::failpoint::{self, Did, Step};
 use crate::jobs::Job;
 
 /// How much is copied between two looks at whether to stop.
@@ -56,6 +56,7 @@ pub(crate) fn copy(
     }
     failpoint::reached(Step::Use)?;
     ftruncate(to, size)?;
+    failpoint::did(|| Did::Filled(to));
     let mut in_kernel = method != Method::ReadWrite;
     let mut buffer = Vec::new();
     let mut passed = 0;
@@ -78,6 +79,7 @@ pub(crate) fn copy(
                 buffer.resize(BUFFER, 0);
                 read_write(from, to, at, length, &mut buffer)?
             };
+            failpoint::did(|| Did::Filled(to));
             at += copied;
             job.advance(copied);
         }
@@ -91,7 +93,10 @@ pub(crate) fn copy(
 pub(crate) fn clone(from: &File, to: &File) -> io::Result<bool> {
     failpoint::reached(Step::Use)?;
     match ioctl_ficlone(to, from) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            failpoint::did(|| Did::Filled(to));
+            Ok(true)
+        }
         // No such file system, two file systems, a swap or otherwise special file.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTTY | Errno::OPNOTSUPP | Errno::XDEV) => {
             Ok(false)

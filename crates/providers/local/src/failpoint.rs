@@ -3,6 +3,10 @@
 //! A feature and not a trait object: without it nothing of this is in the library, and with it
 //! the very code that ships is what is killed.
 
+use std::fs::File;
+use std::panic::Location;
+use std::path::PathBuf;
+
 /// Told before every change to the folder, and of what kind it is.
 #[cfg(not(feature = "failpoint"))]
 #[inline(always)]
@@ -10,10 +14,50 @@ pub(crate) fn reached(_step: Step) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Told after every change to the folder and every fsync.
+#[cfg(not(feature = "failpoint"))]
+#[inline(always)]
+pub(crate) fn did<'a>(_did: impl FnOnce() -> Did<'a>) {}
+
+/// Whether a test wants the fsync of this line left out.
+#[cfg(not(feature = "failpoint"))]
+#[inline(always)]
+pub(crate) fn leaves_out(_what: &str, _site: &'static Location<'static>) -> bool {
+    false
+}
+
 #[cfg(feature = "failpoint")]
-pub(crate) use armed::reached;
+pub use armed::{Held, hold_copies, passed, watch};
 #[cfg(feature = "failpoint")]
-pub use armed::{Held, hold_copies, passed};
+pub(crate) use armed::{did, leaves_out, reached};
+
+/// What was done to the folder: all that a power loss may take back, and what it may not.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "failpoint"),
+    allow(dead_code, unreachable_pub, reason = "without tests nobody looks")
+)]
+pub enum Did<'a> {
+    /// The file has other bytes, another length or other rights.
+    Filled(&'a File),
+    /// The folder was made.
+    MadeFolder(PathBuf),
+    /// The file has another name, in the place of what had it.
+    Moved {
+        /// Its name before.
+        from: PathBuf,
+        /// Its name now.
+        to: PathBuf,
+    },
+    /// The file is there, under this name and empty.
+    Named(PathBuf, &'a File),
+    /// The name is gone.
+    Removed(PathBuf),
+    /// The file survives a power loss as it is, since the fsync of this line.
+    SyncedFile(&'a File, &'static Location<'static>),
+    /// The folder's names survive a power loss as they are, since the fsync of this line.
+    SyncedNames(PathBuf, &'static Location<'static>),
+}
 
 /// A kind of change to the folder.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,12 +73,13 @@ pub(crate) enum Step {
 #[cfg(feature = "failpoint")]
 mod armed {
     use std::io;
+    use std::panic::Location;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    use super::Step;
+    use super::{Did, Step};
 
     /// What is to happen, from the environment: `kill:7` kills the process before its 7th
     /// change; `full:7` makes the disk full from its 7th on; `once:7` fails the 7th alone.
@@ -79,6 +124,32 @@ mod armed {
             }
             Some(("once", at)) if now == *at => Err(io::Error::other("failed by a test")),
             _ => Ok(()),
+        }
+    }
+
+    /// The fsync to leave out, from the environment: `file src/take.rs:223` or `names …`.
+    const LEFT_OUT: &str = "STILLPOINT_LOCAL_LEAVE_OUT";
+
+    pub(crate) fn leaves_out(what: &str, site: &'static Location<'static>) -> bool {
+        static LEFT: OnceLock<Option<String>> = OnceLock::new();
+        LEFT.get_or_init(|| std::env::var(LEFT_OUT).ok())
+            .as_ref()
+            .is_some_and(|left| *left == format!("{what} {}:{}", site.file(), site.line()))
+    }
+
+    type Watcher = Box<dyn FnMut(Did<'_>) + Send>;
+
+    static WATCHER: Mutex<Option<Watcher>> = Mutex::new(None);
+
+    /// Has all that is done to folders told to this one; none: to nobody any more.
+    pub fn watch(watcher: Option<Watcher>) {
+        *WATCHER.lock().unwrap_or_else(PoisonError::into_inner) = watcher;
+    }
+
+    pub(crate) fn did<'a>(did: impl FnOnce() -> Did<'a>) {
+        let mut watcher = WATCHER.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watcher) = &mut *watcher {
+            watcher(did());
         }
     }
 

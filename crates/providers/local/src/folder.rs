@@ -1,12 +1,15 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 use stillpoint_core::{Error, ErrorKind, Result};
 
+use crate::durable::flush;
+use crate::failpoint::{self, Did};
 use crate::failure::storage;
 use crate::lock;
 
@@ -96,7 +99,9 @@ impl Folder {
             _lock: lock,
         };
         // The areas themselves must survive before anything is kept in them.
-        rustix::fs::fsync(&ours).map_err(|source| storage("sync", &ours_path, source))?;
+        let site = Location::caller();
+        flush(&ours, "names", site).map_err(|source| storage("sync", &ours_path, source))?;
+        failpoint::did(|| Did::SyncedNames(ours_path, site));
         folder.sync(Area::Top)?;
         Ok(folder)
     }
@@ -194,7 +199,11 @@ fn directory(at: impl rustix::fd::AsFd, name: &Path, path: &Path) -> Result<Owne
 
 fn make_directory(at: &OwnedFd, name: &str, path: &Path) -> Result<()> {
     match rustix::fs::mkdirat(at, name, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Ok(()) => {
+            failpoint::did(|| Did::MadeFolder(path.to_owned()));
+            Ok(())
+        }
+        Err(Errno::EXIST) => Ok(()),
         Err(source) => Err(storage("make the folder", path, source)),
     }
 }

@@ -11,7 +11,7 @@ use crate::claims::Claimed;
 use crate::commit::{Move, publish};
 use crate::copy::Method;
 use crate::entity::{ImageRecord, SnapshotRecord, data_file};
-use crate::failpoint::{self, Step};
+use crate::failpoint::{self, Did, Step};
 use crate::failure::storage;
 use crate::folder::Area;
 use crate::ids::{is_file_name, part};
@@ -111,6 +111,7 @@ impl Make {
             take_after(&file, like)
                 .map_err(|source| storage("give its owner and rights to", &path, source))?;
         }
+        failpoint::did(|| Did::Filled(&file));
         folder.sync_file(&file, Area::Staged, data)?;
         let (records, record_name, record) = &self.record;
         folder.stage_bytes(json, record)?;

@@ -105,21 +105,23 @@ impl Folder {
     }
 
     /// Replaces the record of `id`, or makes it; durable on return.
+    #[cfg_attr(feature = "failpoint", track_caller)]
     pub(crate) fn store<R: Record>(&self, id: &str, record: &R) -> Result<()> {
         // A key cannot start with a stop, so no operation's file has this name.
         let staged = format!(".{}.{id}", R::AREA as u8);
-        let done = self
-            .stage_bytes(&staged, &encode(record)?)
-            .and_then(|()| self.rename((Area::Staged, &staged), (R::AREA, &file_name(id)), true))
-            .and_then(|()| self.sync(R::AREA));
-        if done.is_err() {
+        let done = self.stage_bytes(&staged, &encode(record)?);
+        let done = done
+            .and_then(|()| self.rename((Area::Staged, &staged), (R::AREA, &file_name(id)), true));
+        if let Err(error) = done {
             // The next open removes it too.
             let _ = self.remove(Area::Staged, &staged);
+            return Err(error);
         }
-        done
+        self.sync(R::AREA)
     }
 
     /// Removes the record of `id`, durably; one that is gone is a success.
+    #[cfg_attr(feature = "failpoint", track_caller)]
     pub(crate) fn remove_record<R: Record>(&self, id: &str) -> Result<()> {
         self.remove(R::AREA, &file_name(id))?;
         self.sync(R::AREA)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
 
 use crate::claims::Claimed;
-use crate::failpoint::{self, Step};
+use crate::failpoint::{self, Did, Step};
 use crate::failure::storage;
 use crate::folder::Area;
 use crate::inventory::missing;
@@ -59,7 +59,9 @@ pub(crate) fn write(local: &Local, to: &ResourceRef, offset: u64, bytes: &[u8]) 
             storage("write", &local.folder.path(Area::Top, to.id()), source)
                 .on(to.clone())
                 .leaving(World::Changed)
-        })
+        })?;
+    failpoint::did(|| Did::Filled(&session.file));
+    Ok(())
 }
 
 pub(crate) fn flush(local: &Local, volume: &ResourceRef) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -99,10 +100,10 @@ pub(crate) fn inventory(path: &Path) -> BTreeMap<String, String> {
             } else {
                 let name = path.strip_prefix(top).unwrap().display().to_string();
                 let bytes = fs::read(&path).unwrap();
-                let sum = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-                    (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-                });
-                into.insert(name, format!("{} bytes {sum:016x}", bytes.len()));
+                let mut sum = DefaultHasher::new();
+                sum.write(&bytes);
+                let sum = format!("{} bytes {:016x}", bytes.len(), sum.finish());
+                into.insert(name, sum);
             }
         }
     }
