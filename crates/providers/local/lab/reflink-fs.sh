@@ -4,14 +4,15 @@
 #
 #   reflink-fs.sh up DIR     makes DIR/xfs, DIR/btrfs, DIR/small (8 MiB tmpfs), DIR/power (XFS,
 #                            its disk in memory) and DIR/readonly
-#   reflink-fs.sh cut DIR    cuts the power of DIR/power: nothing is flushed; it is mounted again
+#   reflink-fs.sh off DIR    cuts the power of DIR/power: nothing is flushed
+#   reflink-fs.sh on DIR     mounts it again
 #   reflink-fs.sh down DIR   unmounts them and removes what it made
 #
 # Needs root, xfsprogs and btrfs-progs (apt-get install xfsprogs btrfs-progs).
 set -eu
 
 usage() {
-    echo "usage: $0 up|cut|down DIR" >&2
+    echo "usage: $0 up|off|on|down DIR" >&2
     exit 2
 }
 
@@ -51,16 +52,20 @@ down() {
     rm -f "$dir/xfs.img" "$dir/btrfs.img"
 }
 
-cut() {
+off() {
     # Without -f: the log stays unflushed too, which is what a power loss does.
     xfs_io -x -c shutdown "$dir/power"
+}
+
+on() {
     umount "$dir/power"
     mount -o loop "$dir/memory/power.img" "$dir/power"
 }
 
 case $verb in
     up) up ;;
-    cut) cut ;;
+    off) off ;;
+    on) on ;;
     down) down ;;
     *) usage ;;
 esac

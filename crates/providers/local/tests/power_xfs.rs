@@ -81,7 +81,9 @@ fn points(ran: &Ran) -> usize {
 /// Off, without a last flush, and on again.
 fn cut(lab: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/reflink-fs.sh");
-    let cut = Command::new("sh").arg(script).arg("cut").arg(lab).output();
-    let cut = cut.unwrap();
-    assert!(cut.status.success(), "{}", text(&cut));
+    for verb in ["off", "on"] {
+        let ran = Command::new("sh").arg(&script).arg(verb).arg(lab).output();
+        let ran = ran.unwrap();
+        assert!(ran.status.success(), "{verb}: {}", text(&ran));
+    }
 }
