@@ -1,0 +1,200 @@
+//! An image from a snapshot. Cinder writes images from volumes alone, so a volume comes between:
+//! it carries the key from the first call on, the image from when it is complete.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use stillpoint_core::{Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result, Retry};
+use stillpoint_iaas::{Observation, OperationKey, Output, Ticket};
+
+use super::Ask;
+use crate::api::cinder::NewVolume;
+use crate::cloud::{Cloud, found, running};
+use crate::leases::busy;
+use crate::made::{Made, Stage, failed, observe};
+use crate::marks;
+
+/// The state of what is not there.
+const GONE: &str = "gone";
+
+/// How often the carrier looks whether it can go on.
+const PACE: Duration = Duration::from_secs(1);
+
+/// The name of the volume between.
+const BETWEEN: &str = "stillpoint: an image is made from this";
+
+impl Ask<'_> {
+    pub(super) async fn create_image(
+        self,
+        name: &str,
+        labels: &Labels,
+        from: &ResourceRef,
+    ) -> Result<Ticket> {
+        if from.kind() == ResourceKind::Image {
+            let what = "it is an image already";
+            return Err(Error::new(ErrorKind::Unsupported, what)
+                .on(from.clone())
+                .advise("Launch from it as it is"));
+        }
+        let on = |error: Error| error.on(from.clone());
+        let id = self.cloud.id(from, ResourceKind::Snapshot)?;
+        let session = &self.cloud.session;
+        let metadata = marks::metadata(self.key, labels)?;
+        let lease = self.cloud.leases.read(id).map_err(on)?;
+        let snapshot = session.snapshot(id).await.map_err(on)?;
+        if snapshot.status == "creating" {
+            return Err(on(busy("it is still being taken")));
+        }
+        let own = std::collections::BTreeMap::from([(marks::KEY.to_owned(), self.key.to_string())]);
+        let new = NewVolume {
+            name: BETWEEN,
+            size: snapshot.size,
+            metadata: own,
+            snapshot: Some(id),
+            image: None,
+        };
+        let volume = session.create_volume(&new).await.map_err(on)?.id;
+        drop(lease);
+        let carrier = Carrier {
+            cloud: Arc::downgrade(self.cloud),
+            key: self.key.clone(),
+            volume,
+            name: name.to_owned(),
+            metadata,
+        };
+        self.cloud.carried.begin(self.key, carrier.carry());
+        Ok(self.ticket(""))
+    }
+
+    pub(super) async fn observe_image(self) -> Result<Observation> {
+        let session = &self.cloud.session;
+        let carried = self.cloud.carried.is_carried(self.key);
+        let images = session.images_marked(marks::KEY, self.key.as_str()).await?;
+        let volumes = session.volumes_marked(marks::KEY, self.key.as_str()).await?;
+        if carried {
+            return Ok(running());
+        }
+        let why = self.cloud.carried.why(self.key);
+        let mut made = Vec::new();
+        for image in &images {
+            made.push(Made {
+                reference: self.cloud.reference(ResourceKind::Image, &image.id)?,
+                stage: match image.status.as_str() {
+                    "active" => Stage::Ready,
+                    "saving" | "queued" => Stage::Running(None),
+                    other => Stage::Failed(format!("the image is in state `{other}`")),
+                },
+                thing: (),
+            });
+        }
+        for volume in &volumes {
+            made.push(Made {
+                reference: self.cloud.reference(ResourceKind::Volume, &volume.id)?,
+                stage: if volume.status == "deleting" {
+                    Stage::Running(None)
+                } else {
+                    // Nobody carries it on: its process ended, or it failed.
+                    let ended = || "the process that made it ended".to_owned();
+                    Stage::Failed(why.clone().unwrap_or_else(ended))
+                },
+                thing: (),
+            });
+        }
+        if made.is_empty()
+            && let Some(why) = why
+        {
+            return Ok(Observation::Failed {
+                error: failed(why),
+                left: Vec::new(),
+            });
+        }
+        let created = |it: &Made<()>| Ok(Output::Created(it.reference.clone()));
+        observe(made, self.ticket, created)
+    }
+
+    /// Nobody carries it on any more; what there is by then is told as left behind.
+    pub(super) async fn cancel_image(self) -> Result<()> {
+        self.cloud.carried.end(self.key);
+        Ok(())
+    }
+}
+
+/// Carries an image on from call to call while this process lives.
+struct Carrier {
+    cloud: Weak<Cloud>,
+    key: OperationKey,
+    volume: String,
+    name: String,
+    metadata: std::collections::BTreeMap<String, String>,
+}
+
+impl Carrier {
+    async fn carry(self) {
+        if let Err(error) = self.steps().await
+            && let Some(cloud) = self.cloud.upgrade()
+        {
+            tracing::warn!(key = %self.key, %error, "an image could not be made");
+            cloud.carried.fail(&self.key, error.to_report().message);
+        }
+    }
+
+    async fn steps(&self) -> Result<()> {
+        let between = ResourceKind::Volume;
+        let volume = self.volume.as_str();
+        self.until(between, volume, "available", &["creating", "downloading"]).await?;
+        let image = self.cloud()?.session.upload(volume, &self.name).await?;
+        // The key first: what is interrupted from here on is found by it.
+        self.cloud()?.session.set_properties(&image, &self.metadata).await?;
+        let on_the_way = ["queued", "saving", "importing", "uploading"];
+        self.until(ResourceKind::Image, &image, "active", &on_the_way).await?;
+        self.until(between, volume, "available", &["uploading"]).await?;
+        self.cloud()?.session.delete_volume(volume).await?;
+        self.until(between, volume, GONE, &["deleting", "available"]).await
+    }
+
+    fn cloud(&self) -> Result<Arc<Cloud>> {
+        self.cloud.upgrade().ok_or_else(|| Error::new(ErrorKind::Cancelled, "the provider is closed"))
+    }
+
+    /// Waits for a state; what fails for a while is asked again.
+    async fn until(
+        &self,
+        kind: ResourceKind,
+        id: &str,
+        wanted: &str,
+        on_the_way: &[&str],
+    ) -> Result<()> {
+        loop {
+            match self.status(kind, id).await {
+                Ok(status) if check(&status, wanted, on_the_way)? => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.retry() != Retry::Never => {
+                    tracing::debug!(%error, "asked again later");
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    async fn status(&self, kind: ResourceKind, id: &str) -> Result<String> {
+        let cloud = self.cloud()?;
+        let status = if kind == ResourceKind::Image {
+            found(cloud.session.image(id).await)?.map(|image| image.status)
+        } else {
+            found(cloud.session.volume(id).await)?.map(|volume| volume.status)
+        };
+        Ok(status.unwrap_or_else(|| GONE.to_owned()))
+    }
+}
+
+/// Whether it is in the state waited for, on the way there, or lost.
+fn check(status: &str, wanted: &str, on_the_way: &[&str]) -> Result<bool> {
+    if status == wanted {
+        return Ok(true);
+    }
+    if on_the_way.contains(&status) {
+        return Ok(false);
+    }
+    Err(failed(format!("it came to state `{status}`")).retry_with(Retry::Never))
+}

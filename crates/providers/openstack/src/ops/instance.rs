@@ -1,0 +1,190 @@
+use serde_json::json;
+use stillpoint_core::{Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result};
+use stillpoint_iaas::{NewDisk, Observation, Output, Ticket};
+
+use super::Ask;
+use super::attach::check_tag;
+use crate::api::cinder::Volume;
+use crate::api::nova::KEEP_VOLUMES;
+use crate::cloud::{done, found, running};
+use crate::config::Service;
+use crate::launch::{Launch, Networks};
+use crate::made::{Made, Stage, observe};
+use crate::marks;
+
+impl Ask<'_> {
+    pub(super) async fn create_instance(
+        self,
+        name: &str,
+        labels: &Labels,
+        disks: &[NewDisk],
+    ) -> Result<Ticket> {
+        let session = &self.cloud.session;
+        let metadata = marks::metadata(self.key, labels)?;
+        let mut boots = None;
+        let mut mapping = Vec::new();
+        for disk in disks {
+            check_tag(&disk.name)?;
+            let id = self.volume_id(&disk.volume)?;
+            let on = |error: Error| error.on(disk.volume.clone());
+            let volume = session.volume(id).await.map_err(on)?;
+            check_free(&volume).map_err(on)?;
+            if disk.boot && boots.is_none() {
+                boots = Some(volume);
+            }
+            mapping.push(json!({
+                "uuid": id,
+                "source_type": "volume",
+                "destination_type": "volume",
+                "boot_index": if disk.boot { 0 } else { -1 },
+                "delete_on_termination": false,
+                "tag": disk.name,
+            }));
+        }
+        let boots = boots.ok_or_else(|| {
+            Error::new(ErrorKind::Invalid, format!("instance `{name}` has no disk to boot from"))
+                .advise("Mark one of its disks as the boot disk")
+        })?;
+        let launch = self.launch(&boots).await?;
+        let flavor = launch.flavor.ok_or_else(|| {
+            Error::new(ErrorKind::Precondition, "nobody says which flavor it is to have")
+                .advise("Give the provider a Launch with a flavor: the volume's snapshot remembers none")
+        })?;
+        let Some(flavor) = session.flavor(&flavor).await? else {
+            let what = format!("there is no flavor `{flavor}` any more");
+            return Err(Error::new(ErrorKind::Precondition, what)
+                .advise("Give the provider a Launch with one that exists"));
+        };
+        let mut body = json!({
+            "name": name,
+            "flavorRef": flavor,
+            "metadata": metadata,
+            "block_device_mapping_v2": mapping,
+            "networks": match launch.networks {
+                None | Some(Networks::None) => json!("none"),
+                Some(Networks::These(ids)) => ids.iter().map(|id| json!({ "uuid": id })).collect(),
+            },
+        });
+        if let Some(key_pair) = launch.key_pair {
+            body["key_name"] = key_pair.into();
+        }
+        let server = session.create_server(body).await?;
+        Ok(self.ticket(&server))
+    }
+
+    /// What was said to this provider, and else what the boot volume's snapshot remembers.
+    async fn launch(&self, boots: &Volume) -> Result<Launch> {
+        let said = self.cloud.launch.clone();
+        let remembered = match &boots.snapshot_id {
+            Some(snapshot) => found(self.cloud.session.snapshot(snapshot).await)?,
+            None => None,
+        };
+        let remembered = remembered.map(|it| it.metadata).unwrap_or_default();
+        let networks = remembered.get(marks::NETWORKS).map(|ids| {
+            let ids: Vec<_> = ids.split_whitespace().map(ToOwned::to_owned).collect();
+            if ids.is_empty() { Networks::None } else { Networks::These(ids) }
+        });
+        Ok(Launch {
+            flavor: said.flavor.or_else(|| remembered.get(marks::FLAVOR).cloned()),
+            networks: said.networks.or(networks),
+            key_pair: said.key_pair.or_else(|| remembered.get(marks::KEY_PAIR).cloned()),
+        })
+    }
+
+    pub(super) async fn observe_instance(self) -> Result<Observation> {
+        let mut servers = self.cloud.session.servers().await?;
+        servers.retain(|it| it.metadata.get(marks::KEY).is_some_and(|it| it == self.key.as_str()));
+        let made = servers.into_iter().map(|server| {
+            Ok(Made {
+                reference: self.cloud.reference(ResourceKind::Instance, &server.id)?,
+                stage: match server.status.as_str() {
+                    _ if server.has_failed() => {
+                        Stage::Failed(format!("Nova could not make it: {}", server.why()))
+                    }
+                    "BUILD" | "DELETED" | "SOFT_DELETED" => Stage::Running(None),
+                    _ if server.task.as_deref() == Some("deleting") => Stage::Running(None),
+                    _ => Stage::Ready,
+                },
+                thing: (),
+            })
+        });
+        let created = |it: &Made<()>| Ok(Output::Created(it.reference.clone()));
+        observe(made.collect::<Result<_>>()?, self.ticket, created)
+    }
+
+    /// Its volumes were there before it and stay.
+    pub(super) async fn cancel_instance(self) -> Result<()> {
+        let session = &self.cloud.session;
+        for server in session.servers().await? {
+            let ours = server.metadata.get(marks::KEY).is_some_and(|it| it == self.key.as_str());
+            if ours && server.status == "BUILD" {
+                found(session.delete_server(&server.id).await)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_instance(self, instance: &ResourceRef) -> Result<Ticket> {
+        let on = |error: Error| error.on(instance.clone());
+        let id = self.cloud.id(instance, ResourceKind::Instance)?;
+        let session = &self.cloud.session;
+        let Some(attached) = found(session.attached(id).await).map_err(on)? else {
+            return Ok(self.ticket(""));
+        };
+        for one in attached.iter().filter(|one| one.delete_on_termination) {
+            if !session.speaks(Service::Compute, KEEP_VOLUMES).await? {
+                let what = format!("Nova would delete volume {} with it", one.volume);
+                return Err(on(Error::new(ErrorKind::Precondition, what)
+                    .advise("Detach that volume first")));
+            }
+            session.keep(id, &one.volume).await.map_err(on)?;
+        }
+        found(session.delete_server(id).await).map_err(on)?;
+        let volumes: Vec<_> = attached.into_iter().map(|one| one.volume).collect();
+        Ok(self.ticket(&volumes.join(" ")))
+    }
+
+    /// It is gone when its volumes are free, too.
+    pub(super) async fn observe_deleted_instance(
+        self,
+        instance: &ResourceRef,
+    ) -> Result<Observation> {
+        let id = self.cloud.id(instance, ResourceKind::Instance)?;
+        let session = &self.cloud.session;
+        if let Some(seen) = found(session.server(id).await)? {
+            let going = seen.task.as_deref() == Some("deleting") || seen.status == "DELETED";
+            return Ok(if going || (self.ticket.is_some() && !seen.has_failed()) {
+                running()
+            } else if self.ticket.is_some() {
+                Observation::Failed {
+                    error: crate::made::failed(format!("Nova did not delete it: {}", seen.why()))
+                        .on(instance.clone()),
+                    left: Vec::new(),
+                }
+            } else {
+                Observation::Absent
+            });
+        }
+        for volume in self.ticket.map_or("", Ticket::as_str).split_whitespace() {
+            let seen = found(session.volume(volume).await)?;
+            if seen.is_some_and(|seen| seen.servers().any(|server| server == id)) {
+                return Ok(running());
+            }
+        }
+        Ok(done())
+    }
+}
+
+fn check_free(volume: &Volume) -> Result<()> {
+    match (volume.servers().next(), volume.status.as_str()) {
+        (Some(server), _) => {
+            let what = format!("it is attached to instance {server}");
+            Err(Error::new(ErrorKind::Precondition, what).advise("Detach it there first"))
+        }
+        (None, "available") => Ok(()),
+        (None, other) => {
+            let what = format!("it is in state `{other}`, and not available");
+            Err(Error::new(ErrorKind::Precondition, what).advise("Wait, or use another volume"))
+        }
+    }
+}

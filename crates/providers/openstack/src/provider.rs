@@ -1,0 +1,141 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use stillpoint_core::{Consistency, CopyKind, Memory, Resource, ResourceKind, ResourceRef, Result};
+use stillpoint_iaas::{
+    BoxStream, Capabilities, Filter, FreezeCapability, Identity, Limits, Observation, Operation,
+    OperationKey, Provider, SnapshotCapability, Ticket, VolumeBytes,
+};
+
+use crate::builder::Builder;
+use crate::cloud::Cloud;
+use crate::config::CloudConfig;
+use crate::ops::{Ask, SUPPORTED};
+
+/// A project in an OpenStack cloud. See the [crate's documentation](crate).
+#[derive(Debug)]
+pub struct OpenStack {
+    cloud: Arc<Cloud>,
+    at_once: u32,
+    settle: Duration,
+    timeout: Duration,
+}
+
+impl OpenStack {
+    /// A cloud under a provider name, which is the first word of its resources' names.
+    ///
+    /// Nothing is called before something is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](stillpoint_core::ErrorKind::Invalid) where the name is no provider
+    /// name or the file of certificates is none.
+    pub fn new(name: &str, config: CloudConfig) -> Result<Self> {
+        Self::builder(name, config).build()
+    }
+
+    /// As [`new`](Self::new), with more to choose.
+    pub fn builder(name: &str, config: CloudConfig) -> Builder {
+        Builder::new(name, config)
+    }
+
+    pub(crate) fn of(cloud: Cloud, at_once: u32, settle: Duration, timeout: Duration) -> Self {
+        Self {
+            cloud: Arc::new(cloud),
+            at_once,
+            settle,
+            timeout,
+        }
+    }
+
+    fn ask<'a>(&'a self, key: &'a OperationKey, ticket: Option<&'a Ticket>) -> Ask<'a> {
+        Ask {
+            cloud: &self.cloud,
+            key,
+            ticket,
+        }
+    }
+}
+
+impl fmt::Display for OpenStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cloud.name)
+    }
+}
+
+#[async_trait]
+impl Provider for OpenStack {
+    async fn capabilities(&self) -> Result<Capabilities> {
+        let snapshot = SnapshotCapability {
+            live: Some(Consistency::Crash),
+            offline: true,
+            memory: Memory::No,
+            disk_selection: true,
+            // Cinder takes a server's volumes one after another, and so do we.
+            atomic_group: false,
+            composite: false,
+            copy: CopyKind::Shallow,
+        };
+        Ok(Capabilities {
+            identity: Identity::Findable {
+                settle: self.settle,
+            },
+            operations: BTreeSet::from(SUPPORTED),
+            snapshots: BTreeMap::from([
+                (ResourceKind::Instance, snapshot),
+                (ResourceKind::Volume, snapshot),
+            ]),
+            cancel: true,
+            freeze: FreezeCapability::None,
+            changed_blocks: false,
+            limits: Limits {
+                at_once: self.at_once,
+                rate: None,
+                // An operation may take several calls.
+                call_timeout: self.timeout * 4,
+            },
+        })
+    }
+
+    async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {
+        self.cloud.describe(resource).await
+    }
+
+    fn list(&self, filter: &Filter) -> BoxStream<'_, Result<Resource>> {
+        let filter = filter.clone();
+        stream::once(async move { self.cloud.list(&filter).await })
+            .map_ok(|all| stream::iter(all.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
+
+    async fn submit(&self, key: &OperationKey, operation: &Operation) -> Result<Ticket> {
+        self.ask(key, None).submit(operation).await
+    }
+
+    async fn observe(
+        &self,
+        key: &OperationKey,
+        operation: &Operation,
+        ticket: Option<&Ticket>,
+    ) -> Result<Observation> {
+        self.ask(key, ticket).observe(operation).await
+    }
+
+    async fn cancel(
+        &self,
+        key: &OperationKey,
+        operation: &Operation,
+        ticket: Option<&Ticket>,
+    ) -> Result<()> {
+        self.ask(key, ticket).cancel(operation).await
+    }
+
+    fn bytes(&self) -> Option<&dyn VolumeBytes> {
+        None
+    }
+}

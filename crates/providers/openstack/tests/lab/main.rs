@@ -1,0 +1,5 @@
+//! Against a real cloud, which `lab/up.sh` starts: keystone, nova, cinder, glance.
+
+mod bed;
+mod hand;
+mod kit;
