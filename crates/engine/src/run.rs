@@ -80,6 +80,7 @@ async fn drive_all(shared: &Arc<Shared>, mut guard: StartsGuard) -> Result<()> {
     let mut drivers = JoinSet::new();
     let mut phase = shared.phase.subscribe();
     let unfinished = tokio::select! {
+        biased;
         jobs = unfinished(shared) => jobs?,
         _ = phase.wait_for(|phase| matches!(phase, Phase::Ending(_))) => return Ok(()),
     };
@@ -92,14 +93,16 @@ async fn drive_all(shared: &Arc<Shared>, mut guard: StartsGuard) -> Result<()> {
             .as_mut()
             .expect("it is given back only when dropped");
         tokio::select! {
-            Some(job) = starts.recv() => spawn(shared, &mut drivers, job),
-            Some(_) = drivers.join_next() => {}
+            // In this order always: who simulates it gets equal runs of equal seeds.
+            biased;
             ending = phase.wait_for(|phase| matches!(phase, Phase::Ending(_))) => {
                 match ending.as_deref() {
                     Ok(Phase::Ending(grace)) => break *grace,
                     _ => break Duration::ZERO,
                 }
             }
+            Some(_) = drivers.join_next() => {}
+            Some(job) = starts.recv() => spawn(shared, &mut drivers, job),
         }
     };
     for driver in lock(&shared.drivers).values() {
