@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::executor::{CustomPlanner, Executor};
 use crate::shared::{Entropy, Phase, Shared};
 use crate::store::Store;
+use crate::timed::Timed;
 use crate::work::Workshop;
 
 /// Events that a listener may be behind.
@@ -100,7 +101,9 @@ impl EngineBuilder {
         for provider in self.providers {
             let name = provider.to_string();
             ResourceRef::new(name.as_str(), ResourceKind::Volume, "probe")?;
-            if providers.insert(name.clone(), provider).is_some() {
+            let timed = Timed::new(provider, Arc::clone(&self.clock));
+            let timed: Arc<dyn Provider> = Arc::new(timed);
+            if providers.insert(name.clone(), timed).is_some() {
                 let message = format!("two providers are named `{name}`");
                 return Err(Error::new(ErrorKind::Invalid, message).advise("Rename one of them"));
             }

@@ -92,6 +92,7 @@ mod request;
 mod run;
 mod shared;
 mod store;
+mod timed;
 mod work;
 
 pub use crate::action::{Action, Ask, DiskFrom, Proof, Source, StepOutput};
