@@ -20,7 +20,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::action::{Action, StepOutput};
 use crate::event::What;
-use crate::gate::Pass;
+use crate::gate::{Pass, Turn};
+use crate::line::Urgency;
 use crate::meter::Meter;
 use crate::plan::JobPlan;
 use crate::shared::Shared;
@@ -65,6 +66,7 @@ struct Live {
     line: Line,
     ticket: Option<Ticket>,
     pass: Option<Pass>,
+    turn: Option<Turn>,
     /// Whether it waits to begin, and has no effect yet.
     waiting: bool,
     abort: AbortHandle,
@@ -72,8 +74,8 @@ struct Live {
 
 /// What a task of a driver came back with.
 enum Heard {
-    Admitted(Call, Option<Pass>),
-    Begun(Call, Begun),
+    Admitted(Call, Option<(Pass, Turn)>),
+    Begun(Call, Begun, Option<Turn>),
     Cancelled,
     Learned(Learned),
 }
@@ -250,13 +252,13 @@ impl Driver {
                 return Ok(true);
             }
         };
-        let gate = work.gate();
+        let (gate, urgency) = (work.gate(), self.urgency());
         let abort = self.spawn(async move {
-            let pass = match gate {
-                Some(gate) => Some(gate.enter().await),
+            let admitted = match gate {
+                Some(gate) => Some(gate.admit(urgency).await),
                 None => None,
             };
-            Heard::Admitted(call, pass)
+            Heard::Admitted(call, admitted)
         });
         let live = self.live_call(call, work, abort, true)?;
         self.live.insert(call, live);
@@ -265,8 +267,11 @@ impl Driver {
 
     async fn heard(&mut self, heard: Heard) -> Result<()> {
         match heard {
-            Heard::Admitted(call, pass) => self.begin(call, pass).await,
-            Heard::Begun(call, Begun::Accepted(ticket)) => {
+            Heard::Admitted(call, admitted) => self.begin(call, admitted).await,
+            Heard::Begun(call, Begun::Accepted(ticket), turn) => {
+                if let Some(live) = self.live.get_mut(&call) {
+                    live.turn = turn;
+                }
                 if let Some(ticket) = &ticket {
                     let ticket = ticket.as_str().to_owned();
                     self.record(Event::Accepted { call, ticket }, None).await?;
@@ -274,11 +279,11 @@ impl Driver {
                 self.watch(call, ticket);
                 Ok(())
             }
-            Heard::Begun(call, Begun::Failed(error)) => {
+            Heard::Begun(call, Begun::Failed(error), _) => {
                 let error = error.leaving(World::Untouched);
                 self.learned(Learned::failed(call, error, Vec::new())).await
             }
-            Heard::Begun(call, Begun::Lost(error)) => {
+            Heard::Begun(call, Begun::Lost(error), _) => {
                 self.live.remove(&call);
                 self.record(Event::Lost { call }, Some(error)).await
             }
@@ -288,7 +293,7 @@ impl Driver {
     }
 
     /// Records that a call is about to be made, and makes it.
-    async fn begin(&mut self, call: Call, pass: Option<Pass>) -> Result<()> {
+    async fn begin(&mut self, call: Call, admitted: Option<(Pass, Turn)>) -> Result<()> {
         let now = self.shared.clock.now();
         if self.pausing || !self.machine.ready(now).contains(&Directive::Begin(call)) {
             self.live.remove(&call);
@@ -307,9 +312,10 @@ impl Driver {
         let attempt = self.machine.attempt(call);
         self.record(Event::Begun { call, attempt }, None).await?;
         let clock = Arc::clone(&self.shared.clock);
+        let (pass, mut turn) = admitted.unzip();
         let abort = self.spawn(async move {
-            let begun = work.begin(&key, &*clock).await;
-            Heard::Begun(call, begun)
+            let begun = work.begin(&key, turn.as_mut(), &*clock).await;
+            Heard::Begun(call, begun, turn)
         });
         if let Some(live) = self.live.get_mut(&call) {
             (live.pass, live.waiting, live.abort) = (pass, false, abort);
@@ -319,14 +325,15 @@ impl Driver {
 
     /// Goes on waiting for the end of a call that was accepted.
     fn watch(&mut self, call: Call, ticket: Option<Ticket>) {
-        let Some(live) = self.live.get(&call) else {
+        let Some(live) = self.live.get_mut(&call) else {
             return;
         };
+        let turn = live.turn.take();
         let (work, key, line) = (Arc::clone(&live.work), live.key.clone(), live.line.clone());
         let clock = Arc::clone(&self.shared.clock);
         let asked = ticket.clone();
         let abort = self.spawn(async move {
-            Heard::Learned(work.watch(call, &key, asked, &line, &*clock).await)
+            Heard::Learned(work.watch(call, &key, asked, turn, &line, &*clock).await)
         });
         if let Some(live) = self.live.get_mut(&call) {
             (live.ticket, live.abort) = (ticket, abort);
@@ -438,9 +445,25 @@ impl Driver {
             line,
             ticket: None,
             pass: None,
+            turn: None,
             waiting,
             abort,
         })
+    }
+
+    /// A job that has frozen or stopped something goes before others.
+    fn urgency(&self) -> Urgency {
+        let plan = self.machine.plan();
+        let mut brackets = plan.brackets().iter();
+        let holds = brackets.any(|bracket| {
+            let ix = plan.find_bracket(bracket.name.as_str());
+            ix.is_some_and(|ix| self.machine.held(ix).is_some())
+        });
+        if holds {
+            Urgency::Holding
+        } else {
+            Urgency::Usual
+        }
     }
 
     fn spawn(&mut self, task: impl Future<Output = Heard> + Send + 'static) -> AbortHandle {

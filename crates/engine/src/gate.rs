@@ -1,12 +1,13 @@
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::select;
 use jiff::{SignedDuration, Timestamp};
 use stillpoint_iaas::Limits;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
+use crate::line::{Line, Place, Standing, Urgency};
 
 /// How long to wait after a refusal for too many calls that does not say how long.
 const BACK_OFF: Duration = Duration::from_secs(30);
@@ -15,36 +16,58 @@ const BACK_OFF: Duration = Duration::from_secs(30);
 /// so much time, first come first served.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    slots: Arc<Semaphore>,
-    /// Held while waiting for one's turn: tokio's mutex is fair, so nobody overtakes.
-    turn: Mutex<Turn>,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    /// Those who wait to be one of so many at once.
+    entrance: Arc<Line>,
+    /// Those who are, and wait until a submit may go out.
+    turns: Arc<Line>,
+    now: Mutex<Now>,
 }
 
 #[derive(Debug, Default)]
-struct Turn {
+struct Now {
+    /// Operations under way.
+    inside: u32,
     /// When the last submits went out, oldest first; no more than the rate counts.
     sent: VecDeque<Timestamp>,
+    /// Submits that nobody has answered yet.
+    unanswered: u32,
     /// The provider asked for silence until then.
     quiet_until: Option<Timestamp>,
+    /// Its last answer was that it is asked too much: the next one goes alone, and only when that
+    /// is taken do the others follow.
+    wary: bool,
 }
 
 /// The right to have one operation under way; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Pass {
-    _slot: OwnedSemaphorePermit,
+    gate: Arc<Gate>,
+}
+
+/// A place among those who wait for their turn to submit. It is kept from one attempt to the next.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    gate: Arc<Gate>,
+    place: Place,
+    come: Option<Sent>,
+}
+
+/// A submit that is on its way, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    gate: Arc<Gate>,
 }
 
 impl Gate {
     pub(crate) fn new(limits: Limits, clock: Arc<dyn Clock>) -> Self {
-        let slots = usize::try_from(limits.at_once.max(1)).unwrap_or(Semaphore::MAX_PERMITS);
-        let slots = Arc::new(Semaphore::new(slots.min(Semaphore::MAX_PERMITS)));
         Self {
-            slots,
-            turn: Mutex::default(),
             limits,
             clock,
+            entrance: Arc::default(),
+            turns: Arc::default(),
+            now: Mutex::default(),
         }
     }
 
@@ -53,70 +76,152 @@ impl Gate {
         self.limits.call_timeout
     }
 
-    /// Waits for a place among those at once.
-    pub(crate) async fn enter(&self) -> Pass {
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
-        Pass {
-            _slot: slot.expect("the semaphore is never closed"),
-        }
+    /// Waits for a place among those at once, and then until a first submit may go out.
+    pub(crate) async fn admit(self: Arc<Self>, urgency: Urgency) -> (Pass, Turn) {
+        let pass = Arc::clone(&self).enter(urgency).await;
+        let mut turn = Turn {
+            place: self.turns.place(urgency),
+            gate: self,
+            come: None,
+        };
+        turn.come = Some(turn.wait().await);
+        (pass, turn)
     }
 
-    /// Waits until a submit may go out.
-    pub(crate) async fn turn(&self) {
-        let mut turn = self.turn.lock().await;
+    async fn enter(self: Arc<Self>, urgency: Urgency) -> Pass {
+        let place = self.entrance.place(urgency);
+        let standing = place.wait();
         loop {
-            let now = self.clock.now();
-            let Some(at) = turn.next(&self.limits, now) else {
-                turn.note(&self.limits, now);
-                return;
-            };
-            // A clock that jumps back must not turn a short wait into a long one.
-            let longest = self
-                .limits
-                .rate
-                .map_or(Duration::ZERO, |rate| rate.per)
-                .max(BACK_OFF);
-            let wait = Duration::try_from(now.duration_until(at)).unwrap_or_default();
-            self.clock.sleep(wait.min(longest)).await;
-            if wait > longest {
-                turn.sent.clear();
-                turn.quiet_until = None;
+            if standing.is_first() && self.let_in() {
+                break;
             }
+            standing.called().await;
+        }
+        drop(standing);
+        Pass { gate: self }
+    }
+
+    async fn wait_until(&self, at: Timestamp, standing: &Standing<'_>) {
+        // A clock that jumps back must not turn a short wait into a long one.
+        let rate = self.limits.rate.map_or(Duration::ZERO, |rate| rate.per);
+        let longest = rate.max(BACK_OFF);
+        let wait = Duration::try_from(self.clock.now().duration_until(at)).unwrap_or_default();
+        // Somebody more urgent may come meanwhile.
+        let called = standing.called();
+        futures_util::pin_mut!(called);
+        select(self.clock.sleep(wait.min(longest)), called).await;
+        if wait > longest {
+            let mut now = self.lock();
+            now.sent.clear();
+            now.quiet_until = None;
         }
     }
 
-    /// The provider refused a call for coming too fast.
-    pub(crate) async fn refused(&self, after: Option<Duration>) {
-        let wait =
-            SignedDuration::try_from(after.unwrap_or(BACK_OFF)).unwrap_or(SignedDuration::MAX);
-        let until = self
-            .clock
-            .now()
-            .saturating_add(wait)
-            .unwrap_or(Timestamp::MAX);
-        let mut turn = self.turn.lock().await;
-        turn.quiet_until = turn.quiet_until.max(Some(until));
+    fn let_in(&self) -> bool {
+        let mut now = self.lock();
+        let free = now.inside < self.limits.at_once.max(1);
+        now.inside += u32::from(free);
+        free
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Turn {
-    /// When the next submit may go out; none where it may now.
-    fn next(&self, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    /// Waits until a submit may go out.
+    pub(crate) async fn come(&mut self) -> Sent {
+        match self.come.take() {
+            Some(sent) => sent,
+            None => self.wait().await,
+        }
+    }
+
+    async fn wait(&self) -> Sent {
+        let gate = &self.gate;
+        let standing = self.place.wait();
+        loop {
+            let wait = match standing.is_first() {
+                true => gate.lock().wait(&gate.limits, gate.clock.now()),
+                false => Wait::Called,
+            };
+            match wait {
+                Wait::Called => standing.called().await,
+                Wait::Over => break,
+                Wait::Until(at) => gate.wait_until(at, &standing).await,
+            }
+        }
+        Sent {
+            gate: Arc::clone(gate),
+        }
+    }
+}
+
+/// What whoever is first has to wait for.
+enum Wait {
+    Called,
+    Over,
+    Until(Timestamp),
+}
+
+impl Now {
+    /// Whether a submit may go out now; where it may, it does.
+    fn wait(&mut self, limits: &Limits, now: Timestamp) -> Wait {
         let rate = limits.rate.and_then(|rate| {
             let full = self.sent.len() >= usize::try_from(rate.calls.max(1)).unwrap_or(usize::MAX);
             let oldest = full.then(|| self.sent.front()).flatten()?;
             oldest.saturating_add(rate.per).ok()
         });
-        rate.max(self.quiet_until).filter(|at| *at > now)
-    }
-
-    fn note(&mut self, limits: &Limits, now: Timestamp) {
+        if let Some(at) = rate.max(self.quiet_until).filter(|at| *at > now) {
+            return Wait::Until(at);
+        }
+        if self.wary && self.unanswered > 0 {
+            return Wait::Called;
+        }
         self.quiet_until = None;
+        self.unanswered += 1;
         if let Some(rate) = limits.rate {
             self.sent.push_back(now);
             while self.sent.len() > usize::try_from(rate.calls.max(1)).unwrap_or(usize::MAX) {
                 self.sent.pop_front();
             }
         }
+        Wait::Over
+    }
+}
+
+impl Sent {
+    /// The provider took the call.
+    pub(crate) fn taken(self) {
+        self.gate.lock().wary = false;
+    }
+
+    /// The provider refused the call for coming too fast.
+    pub(crate) fn refused(self, after: Option<Duration>) {
+        let wait =
+            SignedDuration::try_from(after.unwrap_or(BACK_OFF)).unwrap_or(SignedDuration::MAX);
+        let until = self.gate.clock.now().saturating_add(wait);
+        let mut now = self.gate.lock();
+        now.quiet_until = now.quiet_until.max(Some(until.unwrap_or(Timestamp::MAX)));
+        now.wary = true;
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let mut now = self.gate.lock();
+        now.unanswered = now.unanswered.saturating_sub(1);
+        drop(now);
+        self.gate.turns.call_first();
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let mut now = self.gate.lock();
+        now.inside = now.inside.saturating_sub(1);
+        drop(now);
+        self.gate.entrance.call_first();
     }
 }

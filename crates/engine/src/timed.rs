@@ -43,11 +43,7 @@ impl Timed {
         self.limit.get().copied().unwrap_or(UNTOLD)
     }
 
-    async fn wait<T>(
-        &self,
-        what: &str,
-        call: impl Future<Output = Result<T>> + Send,
-    ) -> Result<T> {
+    async fn wait<T>(&self, what: &str, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let limit = self.limit();
         within(&*self.clock, limit, call).await.unwrap_or_else(|| {
             let message = format!("{} did not answer within {limit:?}: {what}", self.inner);
@@ -68,7 +64,9 @@ impl Timed {
 #[async_trait]
 impl Provider for Timed {
     async fn capabilities(&self) -> Result<Capabilities> {
-        let can = self.wait("what it can do", self.inner.capabilities()).await?;
+        let can = self
+            .wait("what it can do", self.inner.capabilities())
+            .await?;
         self.limit.get_or_init(|| can.limits.call_timeout);
         Ok(can)
     }

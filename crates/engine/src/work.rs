@@ -17,7 +17,7 @@ use tokio::sync::{Notify, OnceCell};
 use crate::action::{Action, Outputs, StepOutput};
 use crate::clock::Clock;
 use crate::executor::{CustomWork, Executor};
-use crate::gate::Gate;
+use crate::gate::{Gate, Turn};
 use crate::planning::{Providers, find};
 
 use self::custom::Custom;
@@ -174,17 +174,27 @@ impl Work {
     pub(crate) fn gate(&self) -> Option<Arc<Gate>> {
         match self {
             Self::Ask(ask) => Some(ask.gate()),
-            _ => None,
+            Self::Discard(discard) => discard.gate(),
+            Self::Compare(_) | Self::Custom(_) | Self::Verify(_) => None,
         }
     }
 
-    /// Makes the call.
-    pub(crate) async fn begin(&self, key: &OperationKey, clock: &dyn Clock) -> Begun {
-        match self {
-            Self::Ask(ask) => ask.begin(key, clock).await,
-            Self::Custom(custom) => custom.begin(key).await,
+    /// Makes the call, in its turn where it has to pass a gate.
+    pub(crate) async fn begin(
+        &self,
+        key: &OperationKey,
+        turn: Option<&mut Turn>,
+        clock: &dyn Clock,
+    ) -> Begun {
+        match (self, turn) {
+            (Self::Ask(ask), Some(turn)) => ask.begin(key, turn, clock).await,
+            (Self::Ask(_), None) => Begun::Failed(Error::new(
+                ErrorKind::Internal,
+                "a call was made out of its turn",
+            )),
+            (Self::Custom(custom), _) => custom.begin(key).await,
             // These change nothing, or only what is named in the journal: watching does it.
-            Self::Compare(_) | Self::Discard(_) | Self::Verify(_) => Begun::Accepted(None),
+            (Self::Compare(_) | Self::Discard(_) | Self::Verify(_), _) => Begun::Accepted(None),
         }
     }
 
@@ -194,6 +204,7 @@ impl Work {
         call: Call,
         key: &OperationKey,
         ticket: Option<Ticket>,
+        turn: Option<Turn>,
         line: &Line,
         clock: &dyn Clock,
     ) -> Learned {
@@ -201,7 +212,7 @@ impl Work {
             Self::Ask(ask) => ask.watch(call, key, ticket, line, clock).await,
             Self::Compare(compare) => compute(call, line, compare.run(line)).await,
             Self::Custom(custom) => custom.watch(call, key, ticket, line, clock).await,
-            Self::Discard(discard) => discard.run(call, key, clock).await,
+            Self::Discard(discard) => discard.run(call, key, turn, clock).await,
             Self::Verify(verify) => compute(call, line, verify.run(line)).await,
         }
     }

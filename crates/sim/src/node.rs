@@ -50,9 +50,9 @@ impl Node {
             .node(self.name)
             .ids_from_seed(self.seed);
         let clouds = self.world.clouds();
-        clouds
-            .iter()
-            .fold(builder, |builder, cloud| builder.provider(self.connect(cloud)))
+        clouds.iter().fold(builder, |builder, cloud| {
+            builder.provider(self.connect(cloud))
+        })
     }
 
     /// The durable state, which another life left here.
@@ -97,8 +97,12 @@ impl Node {
             let ended = AssertUnwindSafe(part).catch_unwind().await;
             match ended {
                 Ok(Ok(())) => return,
-                Ok(Err(error)) => node.world.note(format_args!("#{} ends: {error}", node.life)),
-                Err(_) => node.world.violation(format!("a part of life #{} panicked", node.life)),
+                Ok(Err(error)) => node
+                    .world
+                    .note(format_args!("#{} ends: {error}", node.life)),
+                Err(_) => node
+                    .world
+                    .violation(format!("a part of life #{} panicked", node.life)),
             }
             node.world.process_ended(node.life);
         };

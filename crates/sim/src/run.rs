@@ -15,7 +15,7 @@ use crate::world::{Tally, World};
 /// Longer than any scenario: who waits for so long waits for ever.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// Lines of a failed world's trace that are printed.
+/// Lines of a failed world's trace that are printed, where there are many worlds.
 const LINES: usize = 300;
 
 /// What came of one seed.
@@ -62,17 +62,33 @@ where
         }
     };
     let name = thread::current().name().unwrap_or("simulation").to_owned();
+    // Who runs one wants to see it.
+    let lines = if seeds.end - seeds.start == 1 {
+        usize::MAX
+    } else {
+        LINES
+    };
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads.min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX)) {
             let named = thread::Builder::new().name(name.clone());
-            named.spawn_scoped(scope, work).expect("the system has threads");
+            named
+                .spawn_scoped(scope, work)
+                .expect("the system has threads");
         }
     });
     let (tally, failure) = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(failure) = failure {
         let again = run(failure.seed, &scenario);
-        panic!("{}", Failure { name: &name, failure: &failure, again: &again });
+        panic!(
+            "{}",
+            Failure {
+                name: &name,
+                failure: &failure,
+                again: &again,
+                lines
+            }
+        );
     }
     println!("{} seeds: {tally}", seeds.end - seeds.start);
 }
@@ -156,15 +172,25 @@ struct Failure<'a> {
     name: &'a str,
     failure: &'a Run,
     again: &'a Run,
+    lines: usize,
 }
 
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, failure, again } = self;
+        let Self {
+            name,
+            failure,
+            again,
+            lines,
+        } = self;
         let seed = failure.seed;
         writeln!(f, "seed {seed}, the end of its trace:")?;
-        writeln!(f, "{}", failure.trace.tail(LINES))?;
-        writeln!(f, "seed {seed} fails: {}", failure.failure().unwrap_or_default())?;
+        writeln!(f, "{}", failure.trace.tail(*lines))?;
+        writeln!(
+            f,
+            "seed {seed} fails: {}",
+            failure.failure().unwrap_or_default()
+        )?;
         if let Some((first, second)) = failure.trace.parts_from(&again.trace) {
             writeln!(
                 f,

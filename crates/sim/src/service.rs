@@ -171,7 +171,10 @@ impl<S: Clone> Service<S> {
 
 impl<S: Clone> Current<S> {
     fn get(&self) -> Option<(u64, S)> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.life
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -195,13 +198,15 @@ impl<S> Keeper<S> {
         for life in 1.. {
             let node = Node::new(self.world.clone(), life);
             self.world.begin_life(life);
-            self.world.note(format_args!("#{life} starts as {}", node.name()));
+            self.world
+                .note(format_args!("#{life} starts as {}", node.name()));
             let blow = {
                 let serve = async {
                     match (self.start)(node.clone()).await {
                         Ok(handle) => self.current.set(Some((life, handle))),
                         Err(error) => {
-                            self.world.note(format_args!("#{life} did not start: {error}"));
+                            self.world
+                                .note(format_args!("#{life} did not start: {error}"));
                             self.world.process_ended(life);
                         }
                     }
@@ -230,7 +235,8 @@ impl<S> Keeper<S> {
             Blow::Kill => {
                 node.end();
                 let written = self.world.disk().process_killed(&mut dice);
-                self.world.note(format_args!("written all the same: {written}"));
+                self.world
+                    .note(format_args!("written all the same: {written}"));
             }
             Blow::PowerCut => {
                 node.end();

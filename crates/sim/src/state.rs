@@ -102,7 +102,10 @@ fn keys(batch: &Batch) -> String {
     match batch.clone().into_operations() {
         Ok(operations) => {
             let written = operations.iter().filter(|(_, it)| it.write.is_some());
-            written.map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(" ")
+            written
+                .map(|(key, _)| key.as_str())
+                .collect::<Vec<_>>()
+                .join(" ")
         }
         Err(error) => error.to_string(),
     }

@@ -122,7 +122,10 @@ impl World {
     /// Where there is one of that name.
     pub fn add_cloud(&self, cloud: SimCloud) -> SimCloud {
         let name = cloud.connect().to_string();
-        assert!(!self.names().contains(&name), "two clouds are named `{name}`");
+        assert!(
+            !self.names().contains(&name),
+            "two clouds are named `{name}`"
+        );
         let mut changing = self.lock();
         let weather = changing.dice.u64(..);
         cloud.weather(weather, changing.trouble.weather);
@@ -137,7 +140,10 @@ impl World {
 
     /// The clouds' names, in the same order.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.clouds().iter().map(|cloud| cloud.connect().to_string()).collect()
+        self.clouds()
+            .iter()
+            .map(|cloud| cloud.connect().to_string())
+            .collect()
     }
 
     /// The true time, for clouds that the scenario makes itself.
@@ -229,7 +235,11 @@ impl World {
 
     /// The receiving end of what hits the service; there is one service.
     pub(crate) fn blown(&self) -> Option<mpsc::UnboundedReceiver<(u64, Blow)>> {
-        self.inner.blown.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.inner
+            .blown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Keeps what the clouds hold now, to be compared with what they hold at the end.
@@ -330,7 +340,9 @@ impl World {
                 Hit::Jump => {
                     let most = i64::try_from(changing.trouble.jump.as_secs()).unwrap_or(0);
                     let by = SignedDuration::from_secs(changing.dice.i64(-most..=most));
-                    changing.trace.add(passed, format!("the service's clock is set {by:#} ahead"));
+                    changing
+                        .trace
+                        .add(passed, format!("the service's clock is set {by:#} ahead"));
                     changing.skew = by;
                     changing.tally.jumps += 1;
                 }
@@ -352,7 +364,10 @@ impl World {
     }
 
     fn lock(&self) -> MutexGuard<'_, Changing> {
-        self.inner.changing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .changing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,6 +10,8 @@ use super::operation::{Ask, deletion};
 use super::{Begun, Learned, Line, Workshop, failure};
 use crate::action::StepOutput;
 use crate::clock::Clock;
+use crate::gate::{Gate, Turn};
+use crate::line::Urgency;
 
 /// How often a delete is tried, and how long to wait before the second time.
 const TRIES: u32 = 5;
@@ -37,10 +39,35 @@ impl Discard {
         Ok(Self { deletions })
     }
 
-    pub(crate) async fn run(&self, call: Call, key: &OperationKey, clock: &dyn Clock) -> Learned {
+    /// The gate that it has to pass, where it deletes anything.
+    pub(crate) fn gate(&self) -> Option<Arc<Gate>> {
+        self.deletions.first().map(|(_, ask)| ask.gate())
+    }
+
+    /// Without a turn, since nobody here began it, it first waits for one.
+    pub(crate) async fn run(
+        &self,
+        call: Call,
+        key: &OperationKey,
+        turn: Option<Turn>,
+        clock: &dyn Clock,
+    ) -> Learned {
+        let nothing = || Learned::done(call, StepOutput::Operation(Output::Nothing), Vec::new());
+        let Some(gate) = self.gate() else {
+            return nothing();
+        };
+        // Who only looks after a discard that another began cannot know what that has deleted.
+        let begun_here = turn.is_some();
+        let (_pass, mut turn) = match turn {
+            Some(turn) => (None, turn),
+            None => {
+                let (pass, turn) = gate.admit(Urgency::Usual).await;
+                (Some(pass), turn)
+            }
+        };
         for (number, (resource, ask)) in self.deletions.iter().enumerate() {
             let deleted = match format!("{key}.{number}").parse() {
-                Ok(own) => delete(ask, call, &own, clock).await,
+                Ok(own) => delete(ask, call, &own, &mut turn, clock).await,
                 Err(error) => Err(error),
             };
             let Err(error) = deleted else { continue };
@@ -48,7 +75,9 @@ impl Discard {
             let rest = self.deletions[number..].iter().rev();
             let left = match call {
                 // Nothing is gone yet, so this changed nothing.
-                Call::Do(_) if number == 0 && error.world() == World::Untouched => Left::Nothing,
+                Call::Do(_) if begun_here && number == 0 && error.world() == World::Untouched => {
+                    Left::Nothing
+                }
                 // A step that deletes has happened in part: only forward leads to one truth.
                 Call::Do(_) => Left::Unknown,
                 _ => Left::Something(StepOutput::Left(rest.map(|(it, _)| it.clone()).collect())),
@@ -62,28 +91,44 @@ impl Discard {
                 error: Some(error),
             };
         }
-        Learned::done(call, StepOutput::Operation(Output::Nothing), Vec::new())
+        nothing()
     }
 }
 
 /// Deletes one thing. What fails for a while is tried again at once: nothing is lost by it.
-async fn delete(ask: &Ask, call: Call, key: &OperationKey, clock: &dyn Clock) -> Result<()> {
+async fn delete(
+    ask: &Ask,
+    call: Call,
+    key: &OperationKey,
+    turn: &mut Turn,
+    clock: &dyn Clock,
+) -> Result<()> {
     let mut tries = 0;
+    let mut untouched = true;
     loop {
-        let error = match delete_once(ask, call, key, clock).await {
+        let error = match delete_once(ask, call, key, turn, clock).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
+        untouched &= error.world() == World::Untouched;
         tries += 1;
         match error.retry() {
             Retry::After(wait) if tries < TRIES => clock.sleep(wait.max(PAUSE * tries)).await,
-            _ => return Err(error),
+            _ if untouched => return Err(error),
+            // The last try changed nothing, but one before it may have.
+            _ => return Err(error.leaving(World::Unknown)),
         }
     }
 }
 
-async fn delete_once(ask: &Ask, call: Call, key: &OperationKey, clock: &dyn Clock) -> Result<()> {
-    let ticket = match ask.begin(key, clock).await {
+async fn delete_once(
+    ask: &Ask,
+    call: Call,
+    key: &OperationKey,
+    turn: &mut Turn,
+    clock: &dyn Clock,
+) -> Result<()> {
+    let ticket = match ask.begin(key, turn, clock).await {
         Begun::Accepted(ticket) => ticket,
         Begun::Failed(error) => return Err(error),
         Begun::Lost(error) => {

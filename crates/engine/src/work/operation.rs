@@ -9,7 +9,7 @@ use stillpoint_restore::{Call, Event};
 use super::{Begun, Learned, Line, Workshop};
 use crate::action::StepOutput;
 use crate::clock::{Clock, within};
-use crate::gate::Gate;
+use crate::gate::{Gate, Turn};
 use crate::planning::find;
 
 /// How long to wait when a question could not be asked: this, doubled up to [`SLOWEST`].
@@ -44,20 +44,28 @@ impl Ask {
     }
 
     /// Submits. A refusal for coming too fast is no failure: it waits and goes again.
-    pub(crate) async fn begin(&self, key: &OperationKey, clock: &dyn Clock) -> Begun {
+    pub(crate) async fn begin(
+        &self,
+        key: &OperationKey,
+        turn: &mut Turn,
+        clock: &dyn Clock,
+    ) -> Begun {
         loop {
-            self.gate.turn().await;
+            let sent = turn.come().await;
             let submit = self.provider.submit(key, &self.operation);
             let error = match within(clock, self.gate.call_timeout(), submit).await {
-                Some(Ok(ticket)) => return Begun::Accepted(Some(ticket)),
+                Some(Ok(ticket)) => {
+                    sent.taken();
+                    return Begun::Accepted(Some(ticket));
+                }
                 Some(Err(error)) => error,
                 None => return Begun::Lost(self.no_reply()),
             };
             match (error.world(), error.kind(), error.retry()) {
                 (World::Untouched, ErrorKind::RateLimited, Retry::After(wait)) => {
-                    self.gate.refused(Some(wait)).await;
+                    sent.refused(Some(wait));
                 }
-                (World::Untouched, ErrorKind::RateLimited, _) => self.gate.refused(None).await,
+                (World::Untouched, ErrorKind::RateLimited, _) => sent.refused(None),
                 (World::Untouched | World::RolledBack, ..) => return Begun::Failed(error),
                 _ => return Begun::Lost(error),
             }

@@ -19,14 +19,20 @@ pub(crate) fn inventory(world: &World, known: &Known, violations: &mut Vec<Strin
             listed.extend(parts);
         }
     }
-    let made: BTreeSet<_> = known.jobs.values().flat_map(|(job, _)| job.made.clone()).collect();
+    let made: BTreeSet<_> = known
+        .jobs
+        .values()
+        .flat_map(|(job, _)| job.made.clone())
+        .collect();
     let waiting: Vec<_> = known.waiting().iter().map(ToString::to_string).collect();
     let mut there = BTreeSet::new();
     for cloud in world.clouds() {
         for (resource, item) in cloud.inventory().ours() {
             there.insert(resource.clone());
             let by_waiting = item.made_by.as_ref().is_some_and(|key| {
-                waiting.iter().any(|job| key.as_str().starts_with(job.as_str()))
+                waiting
+                    .iter()
+                    .any(|job| key.as_str().starts_with(job.as_str()))
             });
             let known = listed.contains(resource) || made.contains(resource);
             if !known && !by_waiting && !doubtful.contains(resource) {

@@ -76,13 +76,18 @@ impl Jobs {
             let plan = self.engine.plan_of(job.id).await?;
             let records = self.engine.journal(job.id).await?;
             let outcome = plan.steps.clone().and_then(|steps| {
-                Machine::replay(steps, &records).ok().and_then(|machine| machine.outcome())
+                Machine::replay(steps, &records)
+                    .ok()
+                    .and_then(|machine| machine.outcome())
             });
             known.replayed.insert(job.id, outcome);
             known.jobs.insert(job.id, (job, plan));
         }
         let page = self.engine.catalogue().list(&Query::default()).await?;
-        let snapshots = page.rows.into_iter().map(|row| (row.snapshot.id, row.snapshot));
+        let snapshots = page
+            .rows
+            .into_iter()
+            .map(|row| (row.snapshot.id, row.snapshot));
         known.snapshots.extend(snapshots);
         Ok(known)
     }
@@ -92,7 +97,9 @@ impl Known {
     /// The jobs that wait for a person: what they work with is uncertain.
     pub(crate) fn waiting(&self) -> BTreeSet<JobId> {
         let jobs = self.jobs.values();
-        jobs.filter(|(job, _)| !job.is_over()).map(|(job, _)| job.id).collect()
+        jobs.filter(|(job, _)| !job.is_over())
+            .map(|(job, _)| job.id)
+            .collect()
     }
 
     /// The snapshots that such jobs work with.

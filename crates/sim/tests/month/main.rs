@@ -24,11 +24,18 @@ fn equal_seeds_have_equal_traces() {
     for seed in 0..4 {
         let (first, second) = (run(seed, month), run(seed, month));
         assert_eq!(first.failure(), None);
-        assert_eq!(first.trace().parts_from(second.trace()), None, "seed {seed}");
+        assert_eq!(
+            first.trace().parts_from(second.trace()),
+            None,
+            "seed {seed}"
+        );
         assert_eq!(first.trace().fingerprint(), second.trace().fingerprint());
         assert!(first.trace().len() > 1000, "{}", first.trace().len());
     }
-    assert_ne!(run(0, month).trace().fingerprint(), run(1, month).trace().fingerprint());
+    assert_ne!(
+        run(0, month).trace().fingerprint(),
+        run(1, month).trace().fingerprint()
+    );
 }
 
 async fn start(node: Node) -> Result<Engine> {
@@ -60,9 +67,8 @@ async fn month(world: World) -> Result<()> {
     }
     let service = world.boot(start);
     world.trouble(Trouble::ALL);
-    let operators = ["anna", "bert", "cleo"].map(|name| {
-        Operator::new(name, &world, service.clone(), instances.clone()).work(MONTH)
-    });
+    let operators = ["anna", "bert", "cleo"]
+        .map(|name| Operator::new(name, &world, service.clone(), instances.clone()).work(MONTH));
     futures_util::future::join_all(operators).await;
     service
         .calm(|engine, job| async move { engine.resume(job).await })

@@ -42,7 +42,11 @@ impl Operator {
         loop {
             let pause = PAUSE.mul_f64(2.0 * self.dice.f64());
             // Now and then all at once.
-            let pause = if self.dice.u8(0..3) == 0 { pause / 1000 } else { pause };
+            let pause = if self.dice.u8(0..3) == 0 {
+                pause / 1000
+            } else {
+                pause
+            };
             self.world.pass(pause).await;
             if self.world.now() >= until {
                 return;
@@ -170,7 +174,9 @@ impl Operator {
                 job
             }
         };
-        self.service.ask(|engine| async move { engine.stop(job).await }).await
+        self.service
+            .ask(|engine| async move { engine.stop(job).await })
+            .await
     }
 
     fn write(&mut self) -> Result<()> {
