@@ -10,6 +10,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
 use crate::executor::{CustomPlanner, Executor};
+use crate::schedules::Ledger;
 use crate::shared::{Entropy, Phase, Shared};
 use crate::store::Store;
 use crate::timed::Timed;
@@ -110,6 +111,7 @@ impl EngineBuilder {
         }
         let (starts, started) = mpsc::unbounded_channel();
         Ok(Engine::new(Shared {
+            ledger: Ledger::new(Arc::clone(&self.state)),
             store: Store::new(self.state),
             workshop: Workshop::new(providers, self.executors, Arc::clone(&self.clock)),
             planners: self.planners,

@@ -5,7 +5,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::{Either, select};
 use stillpoint_core::{Error, ErrorKind, JobId, Result, Snapshot};
 use stillpoint_iaas::{Provider, ProviderExt};
-use stillpoint_restore::{Machine, Record};
+use stillpoint_restore::{Event, Machine, Record};
 use stillpoint_state::State;
 use stillpoint_state::catalogue::Catalogue;
 use stillpoint_state::claims::Subject;
@@ -20,6 +20,7 @@ use crate::plan::{Effect, JobPlan};
 use crate::planning::{Planner, Restoring, find};
 use crate::request::{Request, Restore};
 use crate::run;
+use crate::schedules::Ledger;
 use crate::shared::{Phase, Shared, lock};
 use crate::store::{Logged, decode_bytes, new_job};
 
@@ -36,9 +37,19 @@ impl Engine {
     }
 
     pub(crate) fn new(shared: Shared) -> Self {
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self::of(Arc::new(shared))
+    }
+
+    pub(crate) fn of(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
     }
 
     /// The plan of a request: looks at the world, changes nothing.
@@ -62,6 +73,11 @@ impl Engine {
                     .delete(request.clone(), &row.snapshot, Some(*job))
                     .await
             }
+            Request::Capture {
+                executor,
+                name,
+                schedule,
+            } => planner.capture(request.clone(), executor, name, schedule.as_deref()),
             Request::Custom(custom) => {
                 let planner = shared.planners.get(&custom.planner).ok_or_else(|| {
                     let message = format!("nobody plans requests of `{}`", custom.planner);
@@ -72,7 +88,12 @@ impl Engine {
             }
             Request::Delete { snapshot } => {
                 let row = shared.store.catalogue.get(*snapshot).await?;
-                let mut plan = planner.delete(request.clone(), &row.snapshot, None).await?;
+                let mut plan = if shared.workshop.is_manager(&row.snapshot.source) {
+                    let captured = self.captured(&row.snapshot).await?;
+                    planner.discard_captured(request.clone(), &row.snapshot, captured)?
+                } else {
+                    planner.delete(request.clone(), &row.snapshot, None).await?
+                };
                 self.note_users(&row.snapshot, &mut plan).await?;
                 Ok(plan)
             }
@@ -301,6 +322,27 @@ impl Engine {
         Ok(self.catalogue().get(id).await?.snapshot)
     }
 
+    /// What an executor said of a snapshot of the manager that it captured; `Null` where it said
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`journal`](Self::journal).
+    pub async fn captured(&self, snapshot: &Snapshot) -> Result<serde_json::Value> {
+        let records = self.journal(snapshot.job).await?;
+        let done = records
+            .into_iter()
+            .rev()
+            .find_map(|record| match record.event {
+                Event::Done {
+                    output: StepOutput::Custom(value),
+                    ..
+                } => Some(value),
+                _ => None,
+            });
+        Ok(done.unwrap_or_default())
+    }
+
     /// The provider of that name.
     ///
     /// # Errors
@@ -432,7 +474,7 @@ impl Engine {
         let _ = self.shared.starts.send(id);
     }
 
-    fn check_writable(&self) -> Result<()> {
+    pub(crate) fn check_writable(&self) -> Result<()> {
         if self.shared.read_only {
             return Err(
                 Error::new(ErrorKind::Permission, "it was opened to look only")

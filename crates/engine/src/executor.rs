@@ -2,8 +2,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stillpoint_core::{Progress, ResourceRef, Result};
+use stillpoint_core::{Error, ErrorKind, Progress, ResourceRef, Result};
 use stillpoint_iaas::{OperationKey, Ticket};
 
 use crate::plan::JobPlan;
@@ -76,4 +77,71 @@ pub enum CustomObservation {
         /// When to ask again.
         look_again_in: std::time::Duration,
     },
+}
+
+/// What an executor that captures the control plane is asked: the body of its steps. What a
+/// [`Request::Capture`](crate::Request::Capture) makes is listed, kept and pruned as any other
+/// snapshot; what it holds, and where, is the executor's affair.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagerWork {
+    /// Capture the manager under this name. What is [`Done`](CustomObservation::Done) is a
+    /// [`Captured`].
+    Capture {
+        /// The snapshot's name.
+        name: String,
+    },
+    /// Delete what was captured. That it is gone already is no failure.
+    Discard {
+        /// What the capture gave; `Null` where nobody knows.
+        captured: Value,
+    },
+}
+
+/// What capturing the manager gave.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Captured {
+    /// The point in time that it holds; none: when it was asked for.
+    #[serde(default)]
+    pub taken_at: Option<Timestamp>,
+    /// Whether every byte was read back and matched. Retention counts no other.
+    #[serde(default)]
+    pub verified: bool,
+    /// Where it is: what the executor needs to restore or discard it. No secrets.
+    #[serde(default)]
+    pub place: Value,
+}
+
+impl ManagerWork {
+    /// What a step asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] where it is none of these: the executor serves other steps too.
+    pub fn of(work: &CustomWork) -> Result<Self> {
+        let asked = serde_json::from_value(work.body.clone()).map_err(|source| {
+            Error::new(ErrorKind::Invalid, "this is no work on the manager")
+                .advise("Give steps of another kind another executor")
+                .because(source)
+        })?;
+        Ok(match (asked, &work.output) {
+            // An undo knows only what its step has brought about.
+            (
+                Self::Discard {
+                    captured: Value::Null,
+                },
+                Some(output),
+            ) => Self::Discard {
+                captured: output.clone(),
+            },
+            (asked, _) => asked,
+        })
+    }
+}
+
+impl Captured {
+    /// What can be read of it: an executor that says nothing has promised nothing.
+    pub(crate) fn read(value: &Value) -> Self {
+        serde_json::from_value(value.clone()).unwrap_or_default()
+    }
 }

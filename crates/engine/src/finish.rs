@@ -3,13 +3,16 @@
 mod copies;
 
 use jiff::Timestamp;
-use stillpoint_core::{Capture, CopyKind, JobId, Part, Result, Snapshot, SnapshotState, Verified};
+use stillpoint_core::{
+    Capture, CopyKind, JobId, Part, Result, Snapshot, SnapshotState, Verified, VerifyLevel,
+};
 use stillpoint_iaas::Output;
 use stillpoint_restore::{Machine, Outcome};
 use stillpoint_state::claims::Subject;
 use stillpoint_state::{Batch, Guard};
 
 use crate::action::{Action, Outputs, StepOutput};
+use crate::executor::Captured;
 use crate::job::Job;
 use crate::plan::{Claim, Effect, JobPlan};
 use crate::store::{Hold, Store};
@@ -167,6 +170,16 @@ impl Ending<'_> {
                     };
                     snapshot.memory = taken.memory;
                     snapshot.taken_at = snapshot.taken_at.max(Some(taken.taken_at));
+                }
+                Some(StepOutput::Custom(value)) => {
+                    let captured = Captured::read(value);
+                    snapshot.taken_at = captured.taken_at.or(Some(snapshot.created_at));
+                    if captured.verified {
+                        snapshot.verified = Some(Verified {
+                            level: VerifyLevel::ReadBack,
+                            at: self.at,
+                        });
+                    }
                 }
                 Some(StepOutput::Operation(Output::Created(image))) => {
                     if let Some(part) = parts.next() {

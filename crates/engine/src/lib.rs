@@ -92,7 +92,9 @@ mod meter;
 mod plan;
 mod planning;
 mod request;
+mod retention;
 mod run;
+mod schedules;
 mod shared;
 mod store;
 mod timed;
@@ -103,7 +105,15 @@ pub use crate::builder::EngineBuilder;
 pub use crate::clock::{Clock, SystemClock, TokioClock};
 pub use crate::engine::Engine;
 pub use crate::event::{JobEvent, What};
-pub use crate::executor::{CustomObservation, CustomPlanner, CustomWork, Executor};
+pub use crate::executor::{
+    Captured, CustomObservation, CustomPlanner, CustomWork, Executor, ManagerWork,
+};
 pub use crate::job::{Job, JobQuery};
 pub use crate::plan::{Bound, Change, Claim, Delivered, Effect, JobPlan};
 pub use crate::request::{CustomRequest, Request, Restore, Scope, Take, Target};
+pub use crate::retention::{PrunePlan, PruneSubject, Pruned};
+pub use crate::schedules::{
+    Alarm, Applied, Health, ItemResult, LastRun, Listed, Listing, RunItem, RunState,
+    ScheduleHealth, SchedulePlan, ScheduleSpec, ScheduleStatus, ScheduledRun, Select, Show,
+    SourceHealth, Subject, TakeManner, Warning,
+};

@@ -1,6 +1,7 @@
 //! From a request to a plan: looks at the world, changes nothing.
 
 mod anew;
+mod capture;
 mod delete;
 mod in_place;
 mod manner;

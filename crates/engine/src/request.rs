@@ -15,6 +15,17 @@ pub enum Request {
         /// The restore.
         job: JobId,
     },
+    /// Take a snapshot of the control plane itself, as an [`Executor`](crate::Executor) of the
+    /// embedder's captures it: see [`ManagerWork`](crate::ManagerWork).
+    Capture {
+        /// The executor.
+        executor: String,
+        /// The snapshot's name.
+        name: String,
+        /// The schedule whose run this is; none: taken by hand.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        schedule: Option<String>,
+    },
     /// What a [`CustomPlanner`](crate::CustomPlanner) knows how to plan.
     Custom(CustomRequest),
     /// Delete a snapshot.
@@ -166,6 +177,7 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Accept { job } => write!(f, "accept restore {job}"),
+            Self::Capture { executor, .. } => write!(f, "capture the manager by `{executor}`"),
             Self::Custom(custom) => f.write_str(&custom.title),
             Self::Delete { snapshot } => write!(f, "delete snapshot {snapshot}"),
             Self::Restore(Restore { snapshot, to, .. }) => match to {

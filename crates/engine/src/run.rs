@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::drive::{Driver, Order};
+use crate::engine::Engine;
 use crate::shared::{Phase, Shared, lock};
 
 /// How long to wait before a job that could not be driven is tried again: this, doubled up to
@@ -87,6 +88,9 @@ async fn drive_all(shared: &Arc<Shared>, mut guard: StartsGuard) -> Result<()> {
     for job in unfinished {
         spawn(shared, &mut drivers, job);
     }
+    // On its own task: jobs must not wait for a plan over very many snapshots.
+    let mut keeper = JoinSet::new();
+    keeper.spawn(crate::schedules::keep(Engine::of(Arc::clone(shared))));
     let grace = loop {
         let starts = guard
             .starts
@@ -101,10 +105,17 @@ async fn drive_all(shared: &Arc<Shared>, mut guard: StartsGuard) -> Result<()> {
                     _ => break Duration::ZERO,
                 }
             }
+            Some(Err(error)) = keeper.join_next() => {
+                // Its panic is a bug of ours; to go on without schedules would hide it.
+                if error.is_panic() {
+                    std::panic::resume_unwind(error.into_panic());
+                }
+            }
             Some(_) = drivers.join_next() => {}
             Some(job) = starts.recv() => spawn(shared, &mut drivers, job),
         }
     };
+    keeper.shutdown().await;
     for driver in lock(&shared.drivers).values() {
         // One that is over needs no pause.
         let _ = driver.send(Order::Pause);
@@ -138,7 +149,7 @@ async fn unfinished(shared: &Arc<Shared>) -> Result<Vec<JobId>> {
 }
 
 /// Whether no time will mend it.
-fn is_lasting(error: &Error) -> bool {
+pub(crate) fn is_lasting(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Corrupt | ErrorKind::Internal | ErrorKind::Invalid | ErrorKind::NotFound

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::drive::Order;
 use crate::event::{JobEvent, What};
 use crate::executor::CustomPlanner;
+use crate::schedules::Ledger;
 use crate::store::Store;
 use crate::work::Workshop;
 
@@ -17,6 +18,7 @@ use crate::work::Workshop;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Store,
+    pub(crate) ledger: Ledger,
     pub(crate) workshop: Workshop,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) planners: BTreeMap<String, Arc<dyn CustomPlanner>>,

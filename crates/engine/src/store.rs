@@ -187,7 +187,12 @@ impl Store {
             Claim::Delete(it) | Claim::Import(it) => {
                 self.claims.take(batch, &Subject::Snapshot(*it), job).await
             }
-            Claim::Keep(it) => self.claims.share(batch, &Subject::Snapshot(*it), job).await,
+            Claim::Keep(it) => {
+                // What is to be kept has to be there when the job begins.
+                self.catalogue
+                    .require(batch, &self.catalogue.get(*it).await?);
+                self.claims.share(batch, &Subject::Snapshot(*it), job).await
+            }
             Claim::Read(it) => {
                 self.claims
                     .share(batch, &Subject::Resource(it.clone()), job)
@@ -259,6 +264,12 @@ impl Store {
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|source| {
+        Error::new(ErrorKind::Internal, "a value cannot be written as JSON").because(source)
+    })
+}
+
+pub(crate) fn encode_value<T: Serialize>(value: &T) -> Result<serde_json::Value> {
+    serde_json::to_value(value).map_err(|source| {
         Error::new(ErrorKind::Internal, "a value cannot be written as JSON").because(source)
     })
 }

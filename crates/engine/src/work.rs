@@ -87,6 +87,26 @@ impl Workshop {
         }
     }
 
+    /// Whether this stands for a control plane that an executor captures.
+    pub(crate) fn is_manager(&self, source: &ResourceRef) -> bool {
+        self.check_manager(source.provider()).is_ok()
+    }
+
+    /// Refuses an executor that is not there, or whose name is that of a provider: who reads
+    /// `prod/instance/self` must know which of them it is of.
+    pub(crate) fn check_manager(&self, executor: &str) -> Result<()> {
+        if self.providers.contains_key(executor) {
+            let message = format!("`{executor}` is a provider, and an executor");
+            return Err(Error::new(ErrorKind::Invalid, message).advise("Rename one of them"));
+        }
+        if !self.executors.contains_key(executor) {
+            let message = format!("there is no executor `{executor}`");
+            return Err(Error::new(ErrorKind::NotFound, message)
+                .advise("Register it with the builder, or correct the name"));
+        }
+        Ok(())
+    }
+
     /// The gate before a provider.
     async fn gate(&self, provider: &str) -> Result<Arc<Gate>> {
         let asked = find(&self.providers, provider)?;

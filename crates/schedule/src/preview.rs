@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{run::Run, schedule::Schedule};
 
@@ -19,19 +19,19 @@ pub struct Planned<'a> {
 }
 
 /// A run that is coming.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upcoming {
     /// The schedule's name.
     pub schedule: String,
     /// The run. Its [reason](Run::reason) says whether the clock changes.
     pub run: Run,
     /// Where it will still be going when this one is due, which one: the last before it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlaps: Option<Overlapped>,
 }
 
 /// A run that another one overlaps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overlapped {
     /// The schedule's name; it may be the same schedule.
     pub schedule: String,

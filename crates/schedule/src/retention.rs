@@ -42,6 +42,7 @@ mod period;
 mod plan;
 mod series;
 mod snapshot;
+mod words;
 
 pub use self::{
     keep::{Keep, RetentionError},

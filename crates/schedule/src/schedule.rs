@@ -137,6 +137,12 @@ pub enum ScheduleError {
     Zone(#[from] ZoneError),
 }
 
+impl From<Cron> for Schedule {
+    fn from(cron: Cron) -> Self {
+        Self::cron(cron)
+    }
+}
+
 impl Schedule {
     /// How late a run may be found and still be on time, where nothing else is said: 5 minutes.
     pub const GRACE: SignedDuration = SignedDuration::from_mins(5);

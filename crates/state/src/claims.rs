@@ -31,16 +31,19 @@
 //! # }
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{Error, ErrorKind, JobId, ResourceRef, Result, SnapshotId};
 
 use crate::batch::{Batch, Guard};
 use crate::codec;
-use crate::state::State;
+use crate::state::{State, StateExt};
+
+const SNAPSHOTS: &str = "claim/snapshot/";
 
 /// Reads claims, and adds them to batches.
 #[derive(Clone, Debug)]
@@ -80,6 +83,21 @@ impl Claims {
     /// Those of the [`State`].
     pub async fn get(&self, subject: &Subject) -> Result<Claim> {
         Ok(self.read(subject).await?.0)
+    }
+
+    /// All snapshots that somebody claims.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where a claim cannot be read. Those of the [`State`].
+    pub async fn snapshots(&self) -> Result<BTreeMap<SnapshotId, Claim>> {
+        let mut scan = self.state.scan_prefix(SNAPSHOTS).await?;
+        let mut claims = BTreeMap::new();
+        while let Some(entry) = scan.try_next().await? {
+            let id = entry.key[SNAPSHOTS.len()..].parse()?;
+            claims.insert(id, codec::decode(&entry)?);
+        }
+        Ok(claims)
     }
 
     /// Adds an exclusive claim to the batch. A job that shares it already, alone, may.
@@ -194,6 +212,6 @@ impl fmt::Display for Subject {
 fn key(subject: &Subject) -> String {
     match subject {
         Subject::Resource(resource) => format!("claim/resource/{resource}"),
-        Subject::Snapshot(id) => format!("claim/snapshot/{id}"),
+        Subject::Snapshot(id) => format!("{SNAPSHOTS}{id}"),
     }
 }

@@ -96,6 +96,7 @@
 //! | Key | Value | By |
 //! |---|---|---|
 //! | `claim/resource/<ref>`, `claim/snapshot/<id>` | who claims it | [`claims`] |
+//! | `expiry/<instant>/<id>` | nothing: the snapshot expires then | [`catalogue`] |
 //! | `job/<id>/journal/<seq>` | a framed record | [`journal`] |
 //! | `lease/<name>/holder`, `lease/<name>/until` | who, and how long | [`lease`] |
 //! | `snapshot/<id>` | a snapshot | [`catalogue`] |

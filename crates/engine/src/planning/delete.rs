@@ -110,7 +110,7 @@ impl Planner<'_> {
     }
 }
 
-fn pinned(snapshot: &Snapshot) -> Vec<String> {
+pub(super) fn pinned(snapshot: &Snapshot) -> Vec<String> {
     let because = |pin| format!("snapshot {} is pinned ({pin}): unpin it first", snapshot.id);
     snapshot.pins.iter().map(because).collect()
 }

@@ -24,8 +24,10 @@ pub(crate) fn id(text: &str) -> Result<&str> {
     if !text.is_empty() && text.bytes().all(well) {
         return Ok(text);
     }
-    Err(Error::new(ErrorKind::NotFound, "its id is none that the cloud gives")
-        .advise("Use the id as it is listed"))
+    Err(
+        Error::new(ErrorKind::NotFound, "its id is none that the cloud gives")
+            .advise("Use the id as it is listed"),
+    )
 }
 
 /// A thing with an id.

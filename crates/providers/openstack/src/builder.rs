@@ -77,6 +77,11 @@ impl Builder {
             leases: Leases::default(),
             carried: Carried::default(),
         };
-        Ok(OpenStack::of(cloud, self.at_once, self.settle, self.timeout))
+        Ok(OpenStack::of(
+            cloud,
+            self.at_once,
+            self.settle,
+            self.timeout,
+        ))
     }
 }

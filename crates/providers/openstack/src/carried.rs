@@ -16,7 +16,11 @@ enum State {
 
 impl Carried {
     /// Carries an operation on in the background, until it is over or this is dropped.
-    pub(crate) fn begin(&self, key: &OperationKey, work: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn begin(
+        &self,
+        key: &OperationKey,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
         let (all, own) = (Arc::downgrade(&self.0), key.clone());
         let mut held = self.lock();
         let going = tokio::spawn(async move {

@@ -148,7 +148,11 @@ impl Cloud {
             created_at: time(server.created.as_deref()),
             fingerprint: format!("{} {}", server.id, shape.join(" ")),
             detail: Detail::Instance {
-                power: if server.is_off() { Power::Off } else { Power::On },
+                power: if server.is_off() {
+                    Power::Off
+                } else {
+                    Power::On
+                },
                 disks,
             },
         })
@@ -186,7 +190,11 @@ impl Cloud {
             });
         }
         if flavor.ephemeral > 0 {
-            disks.push(local("ephemeral", flavor.ephemeral.saturating_mul(GIB), false));
+            disks.push(local(
+                "ephemeral",
+                flavor.ephemeral.saturating_mul(GIB),
+                false,
+            ));
         }
         if flavor.swap > 0 {
             disks.push(local("swap", flavor.swap.saturating_mul(1 << 20), false));

@@ -142,7 +142,13 @@ fn wait(headers: &HeaderMap) -> Retry {
 
 /// What `Retry-After` says, in seconds; 0 says nothing.
 fn wait_time(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds: u64 = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     (seconds > 0).then(|| Duration::from_secs(seconds.min(3600)))
 }
 
@@ -212,16 +218,52 @@ mod tests {
     fn words_decide_where_codes_mislead() {
         let said = |message: &str| json!({"x": {"message": message, "code": 0}});
         for (status, message, kind) in [
-            (403, "Quota exceeded for resources: snapshots", ErrorKind::Quota),
-            (413, "SnapshotLimitExceeded: Maximum number of snapshots allowed (3) exceeded", ErrorKind::Quota),
-            (413, "Metadata property key greater than 255 characters.", ErrorKind::Invalid),
-            (413, "This request was rate-limited.", ErrorKind::RateLimited),
+            (
+                403,
+                "Quota exceeded for resources: snapshots",
+                ErrorKind::Quota,
+            ),
+            (
+                413,
+                "SnapshotLimitExceeded: Maximum number of snapshots allowed (3) exceeded",
+                ErrorKind::Quota,
+            ),
+            (
+                413,
+                "Metadata property key greater than 255 characters.",
+                ErrorKind::Invalid,
+            ),
+            (
+                413,
+                "This request was rate-limited.",
+                ErrorKind::RateLimited,
+            ),
             (403, "Policy doesn't allow it", ErrorKind::Permission),
-            (403, "Image x is protected and cannot be deleted.", ErrorKind::Precondition),
-            (400, "Invalid volume: Volume x status must be available, but current status is: in-use.", ErrorKind::Precondition),
-            (400, "Invalid volume: Volume x status must be available, but current status is: reverting.", ErrorKind::Busy),
-            (409, "Cannot 'createImage' instance x while it is in task_state image_uploading", ErrorKind::Busy),
-            (409, "Cannot 'start' instance x while it is in vm_state active", ErrorKind::Precondition),
+            (
+                403,
+                "Image x is protected and cannot be deleted.",
+                ErrorKind::Precondition,
+            ),
+            (
+                400,
+                "Invalid volume: Volume x status must be available, but current status is: in-use.",
+                ErrorKind::Precondition,
+            ),
+            (
+                400,
+                "Invalid volume: Volume x status must be available, but current status is: reverting.",
+                ErrorKind::Busy,
+            ),
+            (
+                409,
+                "Cannot 'createImage' instance x while it is in task_state image_uploading",
+                ErrorKind::Busy,
+            ),
+            (
+                409,
+                "Cannot 'start' instance x while it is in vm_state active",
+                ErrorKind::Precondition,
+            ),
             (400, "Invalid input", ErrorKind::Invalid),
             (404, "", ErrorKind::NotFound),
         ] {
@@ -242,7 +284,8 @@ mod tests {
 
     #[test]
     fn html_and_control_characters_are_not_shown() {
-        let body = json!({"message": "Not\u{1b}[2J found<br /><br />\n\n", "code": "404 Not Found"});
+        let body =
+            json!({"message": "Not\u{1b}[2J found<br /><br />\n\n", "code": "404 Not Found"});
         let shown = error(404, body).to_string();
         assert!(shown.contains("Not [2J found."), "{shown}");
     }

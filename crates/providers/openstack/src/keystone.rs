@@ -10,9 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use crate::config::{
-    ApplicationCredential, CloudConfig, Credentials, Domain, Named, Service,
-};
+use crate::config::{ApplicationCredential, CloudConfig, Credentials, Domain, Named, Service};
 
 /// How long before its end a token is renewed, so that none ends on its way.
 const EARLY: Duration = Duration::from_secs(60);
@@ -157,13 +155,16 @@ impl Token {
         });
         let Some(found) = found else {
             let region = config.region.as_deref().unwrap_or("any");
-            let what = format!("the catalogue has no {word} endpoint of {service}, region {region}");
+            let what =
+                format!("the catalogue has no {word} endpoint of {service}, region {region}");
             return Err(Error::new(ErrorKind::Unsupported, what).advise(format!(
                 "Set region_name or interface to one of: {}; or an endpoint override",
                 self.places(service).join(", ")
             )));
         };
-        let url = Url::parse(&found.url).ok().filter(|url| url.host().is_some());
+        let url = Url::parse(&found.url)
+            .ok()
+            .filter(|url| url.host().is_some());
         url.map(trimmed).ok_or_else(|| {
             let what = format!("the catalogue's endpoint of {service} is no address");
             Error::new(ErrorKind::Unavailable, what).advise("Set an endpoint override")

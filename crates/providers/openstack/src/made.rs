@@ -97,7 +97,11 @@ mod tests {
 
     fn made(id: &str, stage: Stage) -> Made<()> {
         let reference = format!("prod/volume/{id}").parse().unwrap();
-        Made { reference, stage, thing: () }
+        Made {
+            reference,
+            stage,
+            thing: (),
+        }
     }
 
     fn said(made: Vec<Made<()>>, ticket: Option<&str>) -> String {
@@ -109,7 +113,11 @@ mod tests {
         match observe(made, ticket.as_ref(), created).unwrap() {
             Observation::Absent => "absent".into(),
             Observation::Done { output, twins } => {
-                format!("done {} twins {}", ids(&output.created()).join(""), ids(&twins).join(""))
+                format!(
+                    "done {} twins {}",
+                    ids(&output.created()).join(""),
+                    ids(&twins).join("")
+                )
             }
             Observation::Failed { left, .. } => format!("failed {}", ids(&left).join("")),
             Observation::Running { .. } => "running".into(),
@@ -123,11 +131,29 @@ mod tests {
         let bad = || Stage::Failed("out of luck".into());
         assert_eq!(said(vec![], None), "absent");
         assert_eq!(said(vec![made("a", Running(None))], None), "running");
-        assert_eq!(said(vec![made("a", Ready), made("b", Ready)], None), "done a twins b");
-        assert_eq!(said(vec![made("a", Ready), made("b", Ready)], Some("b")), "done b twins a");
-        assert_eq!(said(vec![made("a", bad()), made("b", Ready)], Some("a")), "done b twins a");
-        assert_eq!(said(vec![made("a", Running(None)), made("b", Ready)], None), "done b twins a");
-        assert_eq!(said(vec![made("a", bad()), made("b", Running(None))], None), "running");
-        assert_eq!(said(vec![made("a", bad()), made("b", bad())], None), "failed ab");
+        assert_eq!(
+            said(vec![made("a", Ready), made("b", Ready)], None),
+            "done a twins b"
+        );
+        assert_eq!(
+            said(vec![made("a", Ready), made("b", Ready)], Some("b")),
+            "done b twins a"
+        );
+        assert_eq!(
+            said(vec![made("a", bad()), made("b", Ready)], Some("a")),
+            "done b twins a"
+        );
+        assert_eq!(
+            said(vec![made("a", Running(None)), made("b", Ready)], None),
+            "done b twins a"
+        );
+        assert_eq!(
+            said(vec![made("a", bad()), made("b", Running(None))], None),
+            "running"
+        );
+        assert_eq!(
+            said(vec![made("a", bad()), made("b", bad())], None),
+            "failed ab"
+        );
     }
 }

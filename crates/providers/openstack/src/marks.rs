@@ -42,8 +42,12 @@ pub(crate) fn metadata(key: &OperationKey, labels: &Labels) -> Result<BTreeMap<S
 
 /// The labels in a thing's metadata.
 pub(crate) fn labels(metadata: &BTreeMap<String, String>) -> Labels {
-    let labels = metadata.iter().filter(|(name, _)| !name.starts_with(PREFIX));
-    labels.map(|(name, value)| (name.clone(), value.clone())).collect()
+    let labels = metadata
+        .iter()
+        .filter(|(name, _)| !name.starts_with(PREFIX));
+    labels
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Refuses labels that a service would cut, refuse half-way or take for ours.
@@ -86,9 +90,19 @@ mod tests {
     #[test]
     fn what_a_service_would_not_keep_is_refused() {
         let long = "x".repeat(256);
-        for (name, value) in [("", "x"), (&*long, "x"), ("x", &*long), ("a/b", ""), (KEY, "mine")] {
+        for (name, value) in [
+            ("", "x"),
+            (&*long, "x"),
+            ("x", &*long),
+            ("a/b", ""),
+            (KEY, "mine"),
+        ] {
             let labels = Labels::from([(name.to_owned(), value.to_owned())]);
-            assert_eq!(check(&labels).unwrap_err().kind(), ErrorKind::Invalid, "{name}");
+            assert_eq!(
+                check(&labels).unwrap_err().kind(),
+                ErrorKind::Invalid,
+                "{name}"
+            );
         }
     }
 }

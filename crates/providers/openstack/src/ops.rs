@@ -132,15 +132,19 @@ impl Ask<'_> {
         if root_of(of).is_none() {
             return Ok(id);
         }
-        Err(
-            Error::new(ErrorKind::Unsupported, "it is a disk on the hypervisor, not in Cinder")
-                .on(of.clone())
-                .advise("Take a snapshot of it, and make a volume from that"),
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "it is a disk on the hypervisor, not in Cinder",
         )
+        .on(of.clone())
+        .advise("Take a snapshot of it, and make a volume from that"))
     }
 }
 
 fn unsupported(operation: &Operation) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("OpenStack cannot {operation}"))
-        .advise("See the capabilities for what it can")
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("OpenStack cannot {operation}"),
+    )
+    .advise("See the capabilities for what it can")
 }

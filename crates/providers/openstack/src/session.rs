@@ -165,9 +165,10 @@ impl Session {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(read(service, response, call.changes()).await.err().unwrap_or_else(|| {
-            Error::new(ErrorKind::Internal, "a refusal turned into a success")
-        }))
+        Err(read(service, response, call.changes())
+            .await
+            .err()
+            .unwrap_or_else(|| Error::new(ErrorKind::Internal, "a refusal turned into a success")))
     }
 
     async fn send_as(&self, call: Call, version: Option<Version>) -> Result<Reply> {
@@ -213,9 +214,9 @@ impl Session {
             Body::Bytes(bytes) => request
                 .header(CONTENT_TYPE, "application/octet-stream")
                 .body(bytes.clone()),
-            Body::Json(value, media) => request
-                .header(CONTENT_TYPE, *media)
-                .body(value.to_string()),
+            Body::Json(value, media) => {
+                request.header(CONTENT_TYPE, *media).body(value.to_string())
+            }
             Body::None => request,
         };
         let sent = request.send().await;
@@ -272,7 +273,10 @@ impl Session {
             let request = self.http.get(url).header(ACCEPT, "application/json");
             let request = request.header(TOKEN, sensitive(&token.secret)?);
             let _one = self.calls.acquire().await.expect("it is never closed");
-            let response = request.send().await.map_err(|error| lost(&service, error, false))?;
+            let response = request
+                .send()
+                .await
+                .map_err(|error| lost(&service, error, false))?;
             // 300: several versions to choose from.
             let several = response.status() == StatusCode::MULTIPLE_CHOICES;
             if several || response.status().is_success() {
@@ -280,7 +284,9 @@ impl Session {
                 let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
                 agreed = Version::agreed(service, &body);
             } else if response.status().is_server_error() {
-                return read(service, response, false).await.map(|_| Version::least(service));
+                return read(service, response, false)
+                    .await
+                    .map(|_| Version::least(service));
             }
             if agreed.is_some() {
                 break;
@@ -305,7 +311,10 @@ impl fmt::Debug for Session {
 fn documents(endpoint: &Url, project: &str) -> Vec<Url> {
     let path = endpoint.path().trim_end_matches('/');
     let path = path.strip_suffix(project).unwrap_or(path);
-    let path = path.strip_suffix("AUTH_").unwrap_or(path).trim_end_matches('/');
+    let path = path
+        .strip_suffix("AUTH_")
+        .unwrap_or(path)
+        .trim_end_matches('/');
     let above = path.rsplit_once('/').map_or("", |(above, _)| above);
     let at = |path: &str| {
         let mut url = endpoint.clone();
@@ -317,7 +326,8 @@ fn documents(endpoint: &Url, project: &str) -> Vec<Url> {
 
 fn sensitive(secret: &SecretString) -> Result<HeaderValue> {
     let value = HeaderValue::from_str(secret.expose_secret());
-    let mut value = value.map_err(|_| Error::new(ErrorKind::Unavailable, "the token is no token"))?;
+    let mut value =
+        value.map_err(|_| Error::new(ErrorKind::Unavailable, "the token is no token"))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -343,7 +353,11 @@ async fn read_as(
         Ok(body) => body,
         Err(_) if bytes.is_empty() => Value::Null,
         Err(error) => {
-            let world = if changes { World::Unknown } else { World::Untouched };
+            let world = if changes {
+                World::Unknown
+            } else {
+                World::Untouched
+            };
             let what = format!("{service} answered with what is no JSON");
             return Err(Error::new(ErrorKind::Unavailable, what)
                 .leaving(world)
@@ -359,9 +373,17 @@ async fn limited(
     changes: bool,
 ) -> Result<Bytes> {
     let mut all = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| lost(&service, error, changes))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| lost(&service, error, changes))?
+    {
         if all.len() + chunk.len() > LONGEST {
-            let world = if changes { World::Unknown } else { World::Untouched };
+            let world = if changes {
+                World::Unknown
+            } else {
+                World::Untouched
+            };
             let what = format!("{service} answered with over {LONGEST} bytes");
             return Err(Error::new(ErrorKind::Unavailable, what).leaving(world));
         }
@@ -380,8 +402,14 @@ mod tests {
             let urls = documents(&Url::parse(url).unwrap(), "p1");
             urls.into_iter().map(String::from).collect()
         };
-        assert_eq!(at("http://h:8776/v3/p1"), ["http://h:8776/v3/", "http://h:8776/"]);
-        assert_eq!(at("https://h/compute/v2.1"), ["https://h/compute/v2.1/", "https://h/compute/"]);
+        assert_eq!(
+            at("http://h:8776/v3/p1"),
+            ["http://h:8776/v3/", "http://h:8776/"]
+        );
+        assert_eq!(
+            at("https://h/compute/v2.1"),
+            ["https://h/compute/v2.1/", "https://h/compute/"]
+        );
         assert_eq!(at("http://h:9292"), ["http://h:9292/", "http://h:9292/"]);
     }
 }

@@ -37,12 +37,11 @@ pub(crate) fn client(ca_file: Option<&Path>, timeout: Duration) -> Result<reqwes
 fn from_file(path: &Path) -> Result<RootCertStore> {
     let wrong = |what: &str| {
         let what = format!("`{}` {what}", path.display());
-        Error::new(ErrorKind::Invalid, what)
-            .advise("Let `cacert` name a file of PEM certificates")
+        Error::new(ErrorKind::Invalid, what).advise("Let `cacert` name a file of PEM certificates")
     };
     let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| wrong("cannot be read").because(error))?;
+    let certificates = CertificateDer::pem_file_iter(path)
+        .map_err(|error| wrong("cannot be read").because(error))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| wrong("is damaged").because(error))?;
         roots

@@ -73,7 +73,8 @@ mod tests {
             let got = Version::agreed(Service::Volume, &cinder(theirs)).unwrap();
             assert_eq!(got.to_string(), agreed);
         }
-        let nova = json!({"versions": [{"id": "v2.0", "version": ""}, {"id": "v2.1", "version": "2.93"}]});
+        let nova =
+            json!({"versions": [{"id": "v2.0", "version": ""}, {"id": "v2.1", "version": "2.93"}]});
         let got = Version::agreed(Service::Compute, &nova).unwrap();
         assert_eq!(got, Version::best(Service::Compute));
         let alone = json!({"version": {"id": "v2.1", "version": "2.60"}});

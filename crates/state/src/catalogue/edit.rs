@@ -1,11 +1,12 @@
 use std::time::Duration;
 
+use jiff::Timestamp;
 use stillpoint_core::{
     Error, ErrorKind, Labels, Result, Retry, Snapshot, SnapshotId, SnapshotState,
 };
 
 use crate::batch::Batch;
-use crate::catalogue::{Catalogue, Row};
+use crate::catalogue::{Catalogue, Row, expiry};
 
 /// How often a change that others interfere with is tried.
 const ATTEMPTS: usize = 16;
@@ -105,6 +106,21 @@ impl Catalogue {
         .await
     }
 
+    /// Says from when on nobody wants it, to the second; `None` takes that back. A pin, and being
+    /// the last good one of its source, keep it all the same.
+    ///
+    /// # Errors
+    ///
+    /// As said above.
+    pub async fn expire(&self, id: SnapshotId, at: Option<Timestamp>) -> Result<Row> {
+        let at = at.map(expiry::whole_second);
+        self.edit(id, |snapshot| {
+            snapshot.expires_at = at;
+            Ok(())
+        })
+        .await
+    }
+
     async fn edit(
         &self,
         id: SnapshotId,
@@ -119,6 +135,10 @@ impl Catalogue {
             }
             let mut batch = Batch::new();
             self.update(&mut batch, &row)?;
+            if row.snapshot.expires_at != before.expires_at {
+                expiry::unindex(&mut batch, &before);
+                expiry::index(&mut batch, &row.snapshot);
+            }
             match self.state.commit(batch).await {
                 Ok(committed) => {
                     row.version = committed.revision;

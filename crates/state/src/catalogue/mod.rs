@@ -49,10 +49,12 @@
 //! # }
 //! ```
 //!
-//! Rows are stored under `snapshot/<id>` as JSON. A list reads all of them, in one revision, and
+//! Rows are stored under `snapshot/<id>` as JSON; those that expire have a key
+//! `expiry/<instant>/<id>` besides, so that who enforces it finds the next one at once. A list reads all of them, in one revision, and
 //! keeps in memory only what it returns.
 
 mod edit;
+mod expiry;
 mod list;
 mod query;
 
@@ -115,6 +117,7 @@ impl Catalogue {
     /// `Internal` where it cannot be written as JSON.
     pub fn insert(&self, batch: &mut Batch, snapshot: &Snapshot) -> Result<()> {
         batch.put(key(snapshot.id), Guard::Absent, codec::encode(snapshot)?);
+        expiry::index(batch, snapshot);
         Ok(())
     }
 
@@ -161,6 +164,12 @@ impl Catalogue {
     /// was read.
     pub fn remove(&self, batch: &mut Batch, row: &Row) {
         batch.delete(key(row.snapshot.id), Guard::At(row.version));
+        expiry::unindex(batch, &row.snapshot);
+    }
+
+    /// Adds to the batch that the row is still as it was read.
+    pub fn require(&self, batch: &mut Batch, row: &Row) {
+        batch.require(key(row.snapshot.id), Guard::At(row.version));
     }
 }
 

@@ -110,7 +110,9 @@ impl Session {
     /// The volumes that carry this mark, the oldest first.
     pub(crate) async fn volumes_marked(&self, mark: &str, value: &str) -> Result<Vec<Volume>> {
         let all = call("/volumes/detail".into()).query("sort", "created_at:asc,id:asc");
-        let marked = all.clone().query("metadata", json!({ mark: value }).to_string());
+        let marked = all
+            .clone()
+            .query("metadata", json!({ mark: value }).to_string());
         let mut found: Vec<Volume> = match pages(self, &marked, "volumes").await {
             Err(error) if is_filter(&error) => pages(self, &all, "volumes").await?,
             other => other?,
@@ -131,12 +133,16 @@ impl Session {
         if let Some(volume) = body["volume"].as_object_mut() {
             volume.retain(|_, value| !value.is_null());
         }
-        self.send(post("/volumes".into(), body)).await?.read("volume")
+        self.send(post("/volumes".into(), body))
+            .await?
+            .read("volume")
     }
 
     pub(crate) async fn delete_volume(&self, volume: &str) -> Result<()> {
         let path = format!("/volumes/{}", id(volume)?);
-        self.send(Call::delete(Service::Volume, path)).await.map(drop)
+        self.send(Call::delete(Service::Volume, path))
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn revert(&self, volume: &str, snapshot: &str) -> Result<()> {
@@ -158,15 +164,18 @@ impl Session {
     /// The snapshots that carry this mark, the oldest first.
     pub(crate) async fn snapshots_marked(&self, mark: &str, value: &str) -> Result<Vec<Snapshot>> {
         let all = call("/snapshots/detail".into()).query("sort", "created_at:asc,id:asc");
-        let mut found: Vec<Snapshot> = if self.speaks(Service::Volume, SNAPSHOTS_BY_METADATA).await? {
-            let marked = all.clone().query("metadata", json!({ mark: value }).to_string());
-            match pages(self, &marked, "snapshots").await {
-                Err(error) if is_filter(&error) => pages(self, &all, "snapshots").await?,
-                other => other?,
-            }
-        } else {
-            pages(self, &all, "snapshots").await?
-        };
+        let mut found: Vec<Snapshot> =
+            if self.speaks(Service::Volume, SNAPSHOTS_BY_METADATA).await? {
+                let marked = all
+                    .clone()
+                    .query("metadata", json!({ mark: value }).to_string());
+                match pages(self, &marked, "snapshots").await {
+                    Err(error) if is_filter(&error) => pages(self, &all, "snapshots").await?,
+                    other => other?,
+                }
+            } else {
+                pages(self, &all, "snapshots").await?
+            };
         found.retain(|it| it.metadata.get(mark).is_some_and(|it| it == value));
         Ok(found)
     }
@@ -197,12 +206,16 @@ impl Session {
         if !self.speaks(Service::Volume, NO_FORCE).await? {
             body["snapshot"]["force"] = true.into();
         }
-        self.send(post("/snapshots".into(), body)).await?.read("snapshot")
+        self.send(post("/snapshots".into(), body))
+            .await?
+            .read("snapshot")
     }
 
     pub(crate) async fn delete_snapshot(&self, snapshot: &str) -> Result<()> {
         let path = format!("/snapshots/{}", id(snapshot)?);
-        self.send(Call::delete(Service::Volume, path)).await.map(drop)
+        self.send(Call::delete(Service::Volume, path))
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn volume_limits(&self) -> Result<Absolute> {
@@ -222,7 +235,9 @@ impl Session {
         metadata: &BTreeMap<String, String>,
     ) -> Result<()> {
         let path = format!("/{kind}/{}/metadata", id(of)?);
-        self.send(post(path, json!({ "metadata": metadata }))).await.map(drop)
+        self.send(post(path, json!({ "metadata": metadata })))
+            .await
+            .map(drop)
     }
 
     /// Has a volume's bytes written to a new image; gives the image's id.
@@ -236,8 +251,11 @@ impl Session {
         let reply = self.send(post(path, body)).await?;
         let made = reply.body["os-volume_upload_image"]["image_id"].as_str();
         made.map(ToOwned::to_owned).ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "Cinder names no image that it makes")
-                .leaving(stillpoint_core::World::Unknown)
+            Error::new(
+                ErrorKind::Unavailable,
+                "Cinder names no image that it makes",
+            )
+            .leaving(stillpoint_core::World::Unknown)
         })
     }
 }
@@ -245,7 +263,9 @@ impl Session {
 impl Volume {
     /// The servers that have it attached.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &str> {
-        self.attachments.iter().filter_map(|it| it.server_id.as_deref())
+        self.attachments
+            .iter()
+            .filter_map(|it| it.server_id.as_deref())
     }
 
     pub(crate) fn has_failed(&self) -> bool {

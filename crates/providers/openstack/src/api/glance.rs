@@ -115,7 +115,9 @@ impl Session {
 
     pub(crate) async fn delete_image(&self, image: &str) -> Result<()> {
         let path = format!("/v2/images/{}", id(image)?);
-        self.send(Call::delete(Service::Image, path)).await.map(drop)
+        self.send(Call::delete(Service::Image, path))
+            .await
+            .map(drop)
     }
 
     /// Sets properties of an image, and leaves its others.
@@ -155,7 +157,10 @@ impl Image {
     pub(crate) fn disk_size(&self) -> u64 {
         const GIB: u64 = 1 << 30;
         let mapped = || {
-            let boots = self.mapping().into_iter().find(|it| it.boot_index == Some(0))?;
+            let boots = self
+                .mapping()
+                .into_iter()
+                .find(|it| it.boot_index == Some(0))?;
             Some(boots.volume_size?.saturating_mul(GIB))
         };
         mapped()
@@ -172,6 +177,9 @@ impl Image {
 
     /// Whether it never will be of use.
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.status.as_str(), "killed" | "deleted" | "pending_delete" | "deactivated")
+        matches!(
+            self.status.as_str(),
+            "killed" | "deleted" | "pending_delete" | "deactivated"
+        )
     }
 }

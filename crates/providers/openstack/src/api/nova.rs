@@ -138,13 +138,17 @@ impl Session {
 
     pub(crate) async fn delete_server(&self, server: &str) -> Result<()> {
         let path = format!("/servers/{}", id(server)?);
-        self.send(Call::delete(Service::Compute, path)).await.map(drop)
+        self.send(Call::delete(Service::Compute, path))
+            .await
+            .map(drop)
     }
 
     /// Has a server do something: an object whose only name is that of the action.
     pub(crate) async fn act_with(&self, server: &str, action: Value) -> Result<()> {
         let path = format!("/servers/{}/action", id(server)?);
-        self.send(Call::post(Service::Compute, path, action)).await.map(drop)
+        self.send(Call::post(Service::Compute, path, action))
+            .await
+            .map(drop)
     }
 
     /// Has the root disk of a server written to a new image; gives the image's id.
@@ -163,7 +167,10 @@ impl Session {
             return Ok(reply.body["image_id"].as_str().map(ToOwned::to_owned));
         }
         // Glance's address of the image, of which only the last part is right.
-        let location = reply.headers.get("location").and_then(|it| it.to_str().ok());
+        let location = reply
+            .headers
+            .get("location")
+            .and_then(|it| it.to_str().ok());
         let last = location.and_then(|it| it.rsplit('/').next());
         Ok(last.map(ToOwned::to_owned))
     }
@@ -174,23 +181,37 @@ impl Session {
             body["volumeAttachment"]["tag"] = tag.into();
         }
         let path = format!("/servers/{}/os-volume_attachments", id(server)?);
-        self.send(Call::post(Service::Compute, path, body)).await.map(drop)
+        self.send(Call::post(Service::Compute, path, body))
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn detach(&self, server: &str, volume: &str) -> Result<()> {
-        let path = format!("/servers/{}/os-volume_attachments/{}", id(server)?, id(volume)?);
-        self.send(Call::delete(Service::Compute, path)).await.map(drop)
+        let path = format!(
+            "/servers/{}/os-volume_attachments/{}",
+            id(server)?,
+            id(volume)?
+        );
+        self.send(Call::delete(Service::Compute, path))
+            .await
+            .map(drop)
     }
 
     /// Lets a volume outlive its server.
     pub(crate) async fn keep(&self, server: &str, volume: &str) -> Result<()> {
-        let path = format!("/servers/{}/os-volume_attachments/{}", id(server)?, id(volume)?);
+        let path = format!(
+            "/servers/{}/os-volume_attachments/{}",
+            id(server)?,
+            id(volume)?
+        );
         let body = json!({ "volumeAttachment": {
             "volumeId": volume,
             "delete_on_termination": false,
         } });
         let call = Call::new(Service::Compute, reqwest::Method::PUT, path);
-        self.send(call.json(body, "application/json")).await.map(drop)
+        self.send(call.json(body, "application/json"))
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn add_server_metadata(
@@ -224,7 +245,9 @@ impl Server {
 
     /// Why it failed, in Nova's words.
     pub(crate) fn why(&self) -> &str {
-        self.fault["message"].as_str().unwrap_or("Nova does not say why")
+        self.fault["message"]
+            .as_str()
+            .unwrap_or("Nova does not say why")
     }
 }
 

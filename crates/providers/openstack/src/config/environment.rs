@@ -10,7 +10,8 @@ pub(super) struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     pub(super) fn of_this_process() -> Self {
-        let ours = |name: &str| name.starts_with("OS_") || ["HOME", "XDG_CONFIG_HOME"].contains(&name);
+        let ours =
+            |name: &str| name.starts_with("OS_") || ["HOME", "XDG_CONFIG_HOME"].contains(&name);
         Self::new(std::env::vars().filter(|(name, _)| ours(name)))
     }
 
@@ -84,16 +85,25 @@ mod tests {
     fn an_openrc_file_is_enough() {
         let mut variables = PASSWORD.to_vec();
         variables.extend([("OS_INTERFACE", "internal"), ("OS_REGION_NAME", "")]);
-        let config = environment(&variables).entry().config("the environment").unwrap();
+        let config = environment(&variables)
+            .entry()
+            .config("the environment")
+            .unwrap();
         assert!(matches!(config.credentials, Credentials::Password { .. }));
-        assert_eq!((config.interface, config.region), (Interface::Internal, None));
+        assert_eq!(
+            (config.interface, config.region),
+            (Interface::Internal, None)
+        );
     }
 
     #[test]
     fn what_is_missing_is_named() {
         for gone in PASSWORD {
             let rest: Vec<_> = PASSWORD.into_iter().filter(|one| *one != gone).collect();
-            let error = environment(&rest).entry().config("the environment").unwrap_err();
+            let error = environment(&rest)
+                .entry()
+                .config("the environment")
+                .unwrap_err();
             assert!(error.to_string().contains(gone.0), "{error}");
             assert!(!format!("{error:?}").contains("not-to-be-seen"));
         }
@@ -103,7 +113,10 @@ mod tests {
     fn certificates_are_always_verified() {
         let mut variables = PASSWORD.to_vec();
         variables.push(("OS_INSECURE", "True"));
-        let error = environment(&variables).entry().config("the environment").unwrap_err();
+        let error = environment(&variables)
+            .entry()
+            .config("the environment")
+            .unwrap_err();
         assert!(error.to_string().contains("verify"), "{error}");
     }
 }

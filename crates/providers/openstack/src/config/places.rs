@@ -116,7 +116,10 @@ clouds:
         let folder = tempfile::tempdir().unwrap();
         let error = CloudConfig::find("one", &environment(folder.path())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(error.to_string().contains("/etc/openstack/clouds.yaml"), "{error}");
+        assert!(
+            error.to_string().contains("/etc/openstack/clouds.yaml"),
+            "{error}"
+        );
         let error = CloudConfig::from_yaml("three", CLOUDS, None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         let error = CloudConfig::from_yaml("two", CLOUDS, None).unwrap_err();
@@ -125,7 +128,8 @@ clouds:
 
     #[test]
     fn a_broken_file_shows_where_and_no_secret() {
-        let broken = "clouds:\n  one:\n    auth: {password: not-to-be-seen, username: [not-to-be-seen]}\n";
+        let broken =
+            "clouds:\n  one:\n    auth: {password: not-to-be-seen, username: [not-to-be-seen]}\n";
         let error = CloudConfig::from_yaml("one", broken, None).unwrap_err();
         let shown = format!("{error} {error:?} {:?}", error.to_report());
         assert!(shown.contains("line 3"), "{shown}");

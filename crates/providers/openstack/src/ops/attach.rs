@@ -19,7 +19,10 @@ impl Ask<'_> {
         let server = self.cloud.id(instance, ResourceKind::Instance)?;
         let id = self.volume_id(volume)?;
         let session = &self.cloud.session;
-        let there = session.attached(server).await.map_err(|error| error.on(instance.clone()))?;
+        let there = session
+            .attached(server)
+            .await
+            .map_err(|error| error.on(instance.clone()))?;
         if let Some(same) = there.iter().find(|one| one.name() == disk) {
             if same.volume == id {
                 return Ok(self.ticket(id));
@@ -29,7 +32,10 @@ impl Ask<'_> {
                 .on(instance.clone())
                 .advise("Detach that, or choose another name"));
         }
-        let seen = session.volume(id).await.map_err(|error| error.on(volume.clone()))?;
+        let seen = session
+            .volume(id)
+            .await
+            .map_err(|error| error.on(volume.clone()))?;
         if let Some(other) = seen.servers().next() {
             let what = format!("it is attached to instance {other}");
             return Err(Error::new(ErrorKind::Precondition, what)
@@ -51,14 +57,20 @@ impl Ask<'_> {
         let server = self.cloud.id(instance, ResourceKind::Instance)?;
         let id = self.volume_id(volume)?;
         let session = &self.cloud.session;
-        let there = session.attached(server).await.map_err(|error| error.on(instance.clone()))?;
+        let there = session
+            .attached(server)
+            .await
+            .map_err(|error| error.on(instance.clone()))?;
         if there.iter().any(|one| one.volume == id) {
             session
                 .detach(server, id)
                 .await
                 .map_err(|error| error.on(instance.clone()))?;
         } else {
-            session.volume(id).await.map_err(|error| error.on(volume.clone()))?;
+            session
+                .volume(id)
+                .await
+                .map_err(|error| error.on(volume.clone()))?;
         }
         Ok(self.ticket(id))
     }

@@ -18,10 +18,16 @@ impl Ask<'_> {
         let id = self.cloud.id(image, ResourceKind::Image)?;
         let session = &self.cloud.session;
         if let Some(seen) = found(session.image(id).await).map_err(on)? {
-            if seen.properties.get("protected").and_then(serde_json::Value::as_bool) == Some(true) {
+            if seen
+                .properties
+                .get("protected")
+                .and_then(serde_json::Value::as_bool)
+                == Some(true)
+            {
                 let what = "it is protected";
-                return Err(on(Error::new(ErrorKind::Precondition, what)
-                    .advise("Take its protection away first: openstack image set --unprotected")));
+                return Err(on(Error::new(ErrorKind::Precondition, what).advise(
+                    "Take its protection away first: openstack image set --unprotected",
+                )));
             }
             let mark = BTreeMap::from([(marks::DELETED_WITH.to_owned(), self.key.to_string())]);
             for snapshot in seen.mapping().into_iter().filter_map(|it| it.snapshot_id) {
@@ -53,7 +59,11 @@ impl Ask<'_> {
 
     async fn going_along(&self) -> Result<Vec<String>> {
         let key = self.key.as_str();
-        let marked = self.cloud.session.snapshots_marked(marks::DELETED_WITH, key).await?;
+        let marked = self
+            .cloud
+            .session
+            .snapshots_marked(marks::DELETED_WITH, key)
+            .await?;
         Ok(marked.into_iter().map(|snapshot| snapshot.id).collect())
     }
 }

@@ -70,7 +70,9 @@ impl Ask<'_> {
         let session = &self.cloud.session;
         let carried = self.cloud.carried.is_carried(self.key);
         let images = session.images_marked(marks::KEY, self.key.as_str()).await?;
-        let volumes = session.volumes_marked(marks::KEY, self.key.as_str()).await?;
+        let volumes = session
+            .volumes_marked(marks::KEY, self.key.as_str())
+            .await?;
         if carried {
             return Ok(running());
         }
@@ -141,19 +143,28 @@ impl Carrier {
     async fn steps(&self) -> Result<()> {
         let between = ResourceKind::Volume;
         let volume = self.volume.as_str();
-        self.until(between, volume, "available", &["creating", "downloading"]).await?;
+        self.until(between, volume, "available", &["creating", "downloading"])
+            .await?;
         let image = self.cloud()?.session.upload(volume, &self.name).await?;
         // The key first: what is interrupted from here on is found by it.
-        self.cloud()?.session.set_properties(&image, &self.metadata).await?;
+        self.cloud()?
+            .session
+            .set_properties(&image, &self.metadata)
+            .await?;
         let on_the_way = ["queued", "saving", "importing", "uploading"];
-        self.until(ResourceKind::Image, &image, "active", &on_the_way).await?;
-        self.until(between, volume, "available", &["uploading"]).await?;
+        self.until(ResourceKind::Image, &image, "active", &on_the_way)
+            .await?;
+        self.until(between, volume, "available", &["uploading"])
+            .await?;
         self.cloud()?.session.delete_volume(volume).await?;
-        self.until(between, volume, GONE, &["deleting", "available"]).await
+        self.until(between, volume, GONE, &["deleting", "available"])
+            .await
     }
 
     fn cloud(&self) -> Result<Arc<Cloud>> {
-        self.cloud.upgrade().ok_or_else(|| Error::new(ErrorKind::Cancelled, "the provider is closed"))
+        self.cloud
+            .upgrade()
+            .ok_or_else(|| Error::new(ErrorKind::Cancelled, "the provider is closed"))
     }
 
     /// Waits for a state; what fails for a while is asked again.

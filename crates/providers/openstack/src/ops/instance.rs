@@ -42,13 +42,21 @@ impl Ask<'_> {
             }));
         }
         let boots = boots.ok_or_else(|| {
-            Error::new(ErrorKind::Invalid, format!("instance `{name}` has no disk to boot from"))
-                .advise("Mark one of its disks as the boot disk")
+            Error::new(
+                ErrorKind::Invalid,
+                format!("instance `{name}` has no disk to boot from"),
+            )
+            .advise("Mark one of its disks as the boot disk")
         })?;
         let launch = self.launch(&boots).await?;
         let flavor = launch.flavor.ok_or_else(|| {
-            Error::new(ErrorKind::Precondition, "nobody says which flavor it is to have")
-                .advise("Give the provider a Launch with a flavor: the volume's snapshot remembers none")
+            Error::new(
+                ErrorKind::Precondition,
+                "nobody says which flavor it is to have",
+            )
+            .advise(
+                "Give the provider a Launch with a flavor: the volume's snapshot remembers none",
+            )
         })?;
         let Some(flavor) = session.flavor(&flavor).await? else {
             let what = format!("there is no flavor `{flavor}` any more");
@@ -82,18 +90,30 @@ impl Ask<'_> {
         let remembered = remembered.map(|it| it.metadata).unwrap_or_default();
         let networks = remembered.get(marks::NETWORKS).map(|ids| {
             let ids: Vec<_> = ids.split_whitespace().map(ToOwned::to_owned).collect();
-            if ids.is_empty() { Networks::None } else { Networks::These(ids) }
+            if ids.is_empty() {
+                Networks::None
+            } else {
+                Networks::These(ids)
+            }
         });
         Ok(Launch {
-            flavor: said.flavor.or_else(|| remembered.get(marks::FLAVOR).cloned()),
+            flavor: said
+                .flavor
+                .or_else(|| remembered.get(marks::FLAVOR).cloned()),
             networks: said.networks.or(networks),
-            key_pair: said.key_pair.or_else(|| remembered.get(marks::KEY_PAIR).cloned()),
+            key_pair: said
+                .key_pair
+                .or_else(|| remembered.get(marks::KEY_PAIR).cloned()),
         })
     }
 
     pub(super) async fn observe_instance(self) -> Result<Observation> {
         let mut servers = self.cloud.session.servers().await?;
-        servers.retain(|it| it.metadata.get(marks::KEY).is_some_and(|it| it == self.key.as_str()));
+        servers.retain(|it| {
+            it.metadata
+                .get(marks::KEY)
+                .is_some_and(|it| it == self.key.as_str())
+        });
         let made = servers.into_iter().map(|server| {
             Ok(Made {
                 reference: self.cloud.reference(ResourceKind::Instance, &server.id)?,
@@ -116,7 +136,10 @@ impl Ask<'_> {
     pub(super) async fn cancel_instance(self) -> Result<()> {
         let session = &self.cloud.session;
         for server in session.servers().await? {
-            let ours = server.metadata.get(marks::KEY).is_some_and(|it| it == self.key.as_str());
+            let ours = server
+                .metadata
+                .get(marks::KEY)
+                .is_some_and(|it| it == self.key.as_str());
             if ours && server.status == "BUILD" {
                 found(session.delete_server(&server.id).await)?;
             }
@@ -134,8 +157,9 @@ impl Ask<'_> {
         for one in attached.iter().filter(|one| one.delete_on_termination) {
             if !session.speaks(Service::Compute, KEEP_VOLUMES).await? {
                 let what = format!("Nova would delete volume {} with it", one.volume);
-                return Err(on(Error::new(ErrorKind::Precondition, what)
-                    .advise("Detach that volume first")));
+                return Err(on(
+                    Error::new(ErrorKind::Precondition, what).advise("Detach that volume first")
+                ));
             }
             session.keep(id, &one.volume).await.map_err(on)?;
         }

@@ -35,7 +35,9 @@ impl Ask<'_> {
         let Some(seen) = found(self.cloud.describe(resource).await)? else {
             return Ok(Observation::Absent);
         };
-        let set = labels.iter().all(|(name, value)| seen.labels.get(name) == Some(value));
+        let set = labels
+            .iter()
+            .all(|(name, value)| seen.labels.get(name) == Some(value));
         Ok(if set { done() } else { Observation::Absent })
     }
 }

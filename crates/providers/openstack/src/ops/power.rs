@@ -26,7 +26,10 @@ impl Ask<'_> {
             (true, _) => "os-start",
             (false, _) => "os-stop",
         };
-        session.act_with(id, json!({ action: null })).await.map_err(about)?;
+        session
+            .act_with(id, json!({ action: null }))
+            .await
+            .map_err(about)?;
         Ok(self.ticket(id))
     }
 

@@ -23,7 +23,9 @@ impl Ask<'_> {
         let session = &self.cloud.session;
         if !session.speaks(Service::Volume, REVERT).await? {
             let what = "this cloud's Cinder is older than reverting (3.40)";
-            return Err(on(Error::new(ErrorKind::Unsupported, what).advise("Restore to new")));
+            return Err(on(
+                Error::new(ErrorKind::Unsupported, what).advise("Restore to new")
+            ));
         }
         let seen = session.volume(id).await.map_err(on)?;
         if let Some(server) = seen.servers().next() {
@@ -42,7 +44,9 @@ impl Ask<'_> {
             }
             _ => {
                 let what = format!("{to} is not a snapshot of it");
-                return Err(on(Error::new(ErrorKind::NotFound, what).advise("List its snapshots")));
+                return Err(on(
+                    Error::new(ErrorKind::NotFound, what).advise("List its snapshots")
+                ));
             }
         }
         let _lease = self.cloud.leases.read(snapshot).map_err(on)?;
@@ -67,13 +71,19 @@ impl Ask<'_> {
         let Some(seen) = found(self.cloud.session.volume(id).await)? else {
             return Ok(Observation::Absent);
         };
-        let marked = seen.metadata.get(marks::REVERTED).is_some_and(|it| it == self.key.as_str());
+        let marked = seen
+            .metadata
+            .get(marks::REVERTED)
+            .is_some_and(|it| it == self.key.as_str());
         Ok(match seen.status.as_str() {
             "reverting" => running(),
             _ if seen.has_failed() => Observation::Failed {
-                error: failed(format!("reverting to {to} left it in state `{}`", seen.status))
-                    .on(volume.clone())
-                    .leaving(World::Unknown),
+                error: failed(format!(
+                    "reverting to {to} left it in state `{}`",
+                    seen.status
+                ))
+                .on(volume.clone())
+                .leaving(World::Unknown),
                 left: Vec::new(),
             },
             _ if marked || self.ticket.is_some() => done(),
@@ -97,7 +107,10 @@ impl Ask<'_> {
         let mut metadata = seen.metadata.clone();
         metadata.insert(marks::REVERTED.to_owned(), self.key.to_string());
         session
-            .act_with(server, json!({ "rebuild": { "imageRef": image, "metadata": metadata } }))
+            .act_with(
+                server,
+                json!({ "rebuild": { "imageRef": image, "metadata": metadata } }),
+            )
             .await?;
         Ok(self.ticket(server))
     }
@@ -106,7 +119,10 @@ impl Ask<'_> {
         let Some(seen) = found(self.cloud.session.server(server).await)? else {
             return Ok(Observation::Absent);
         };
-        let marked = seen.metadata.get(marks::REVERTED).is_some_and(|it| it == self.key.as_str());
+        let marked = seen
+            .metadata
+            .get(marks::REVERTED)
+            .is_some_and(|it| it == self.key.as_str());
         Ok(match (marked, seen.task.is_some()) {
             (false, _) => Observation::Absent,
             (true, true) => running(),

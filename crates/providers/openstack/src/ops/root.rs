@@ -41,14 +41,19 @@ impl Ask<'_> {
         let seen = session.server(server).await.map_err(on)?;
         if seen.image_id().is_none() {
             let what = "its instance boots from a volume in Cinder";
-            return Err(on(Error::new(ErrorKind::NotFound, what).advise("Take that volume")));
+            return Err(on(
+                Error::new(ErrorKind::NotFound, what).advise("Take that volume")
+            ));
         }
         if let Some(task) = &seen.task {
             return Err(on(busy(&format!("its instance is in task `{task}`"))));
         }
         metadata.extend(self.server_marks(&seen).await.map_err(on)?);
         metadata.extend([capture_of(&seen)]);
-        let image = session.create_image(server, name, &metadata).await.map_err(on)?;
+        let image = session
+            .create_image(server, name, &metadata)
+            .await
+            .map_err(on)?;
         Ok(self.ticket(image.as_deref().unwrap_or_default()))
     }
 
@@ -93,7 +98,11 @@ impl Ask<'_> {
                 content_stamp: None,
             };
             let capture = image.property(marks::CAPTURE).map(ToOwned::to_owned);
-            Ok(output(part, time(image.created_at.as_deref()), capture.as_ref()))
+            Ok(output(
+                part,
+                time(image.created_at.as_deref()),
+                capture.as_ref(),
+            ))
         })
     }
 

@@ -32,7 +32,10 @@ impl Ask<'_> {
         let seen = session.volume(id).await.map_err(on)?;
         check_limits(&session.volume_limits().await?, seen.size).map_err(on)?;
         metadata.extend(self.source_marks(&seen).await.map_err(on)?);
-        let snapshot = session.create_snapshot(id, &take.name, &metadata).await.map_err(on)?;
+        let snapshot = session
+            .create_snapshot(id, &take.name, &metadata)
+            .await
+            .map_err(on)?;
         Ok(self.ticket(&snapshot.id))
     }
 
@@ -41,7 +44,11 @@ impl Ask<'_> {
         if let Some(server) = root_of(&take.parts[0].volume) {
             return self.observe_root(&take.parts[0].volume, server).await;
         }
-        let marked = self.cloud.session.snapshots_marked(marks::KEY, self.key.as_str()).await?;
+        let marked = self
+            .cloud
+            .session
+            .snapshots_marked(marks::KEY, self.key.as_str())
+            .await?;
         let made = marked.into_iter().map(|snapshot| {
             Ok(Made {
                 reference: self.cloud.reference(ResourceKind::Snapshot, &snapshot.id)?,
@@ -49,20 +56,28 @@ impl Ask<'_> {
                 thing: snapshot,
             })
         });
-        observe(made.collect::<Result<_>>()?, self.ticket, |made| self.taken(made))
+        observe(made.collect::<Result<_>>()?, self.ticket, |made| {
+            self.taken(made)
+        })
     }
 
     fn taken(&self, made: &Made<Snapshot>) -> Result<Output> {
         let snapshot = &made.thing;
         let part = TakenPart {
-            volume: self.cloud.reference(ResourceKind::Volume, &snapshot.volume_id)?,
+            volume: self
+                .cloud
+                .reference(ResourceKind::Volume, &snapshot.volume_id)?,
             snapshot: made.reference.clone(),
             size: snapshot.size.saturating_mul(GIB),
             copy: CopyKind::Shallow,
             content_stamp: None,
         };
         let taken_at = time(snapshot.created_at.as_deref());
-        Ok(output(part, taken_at, snapshot.metadata.get(marks::CAPTURE)))
+        Ok(output(
+            part,
+            taken_at,
+            snapshot.metadata.get(marks::CAPTURE),
+        ))
     }
 
     /// What a snapshot remembers of its source: whether anything wrote, and what an instance that
@@ -93,9 +108,13 @@ impl Ask<'_> {
             (marks::KEY_PAIR, server.key_name.clone()),
             (marks::NETWORKS, networks.map(|networks| networks.join(" "))),
         ];
-        let known = known.into_iter().filter_map(|(mark, value)| Some((mark, value?)));
+        let known = known
+            .into_iter()
+            .filter_map(|(mark, value)| Some((mark, value?)));
         let fitting = known.filter(|(_, value)| value.chars().count() <= marks::LONGEST);
-        Ok(fitting.map(|(mark, value)| (mark.to_owned(), value)).collect())
+        Ok(fitting
+            .map(|(mark, value)| (mark.to_owned(), value))
+            .collect())
     }
 
     pub(super) async fn delete_snapshot(self, snapshot: &ResourceRef) -> Result<Ticket> {
@@ -118,7 +137,10 @@ impl Ask<'_> {
                 && matches!(volume.status.as_str(), "creating" | "downloading")
         };
         if let Some(volume) = volumes.iter().find(making) {
-            return Err(on(busy(&format!("volume {} is being made from it", volume.id))));
+            return Err(on(busy(&format!(
+                "volume {} is being made from it",
+                volume.id
+            ))));
         }
         let deleted = session.delete_snapshot(id).await;
         drop(lease);
@@ -141,13 +163,17 @@ impl Ask<'_> {
 
 fn stage(snapshot: &Snapshot) -> Stage {
     match snapshot.status.as_str() {
-        _ if snapshot.has_failed() => {
-            Stage::Failed(format!("Cinder took it, and it is in state `{}`", snapshot.status))
-        }
+        _ if snapshot.has_failed() => Stage::Failed(format!(
+            "Cinder took it, and it is in state `{}`",
+            snapshot.status
+        )),
         "available" | "in-use" => Stage::Ready,
         "creating" => {
             let total = snapshot.size.saturating_mul(GIB);
-            let percent = snapshot.progress.as_deref().and_then(|it| it.strip_suffix('%'));
+            let percent = snapshot
+                .progress
+                .as_deref()
+                .and_then(|it| it.strip_suffix('%'));
             let percent: Option<u64> = percent.and_then(|it| it.trim().parse().ok());
             Stage::Running(percent.map(|percent| (total / 100 * percent.min(100), total)))
         }
@@ -185,7 +211,10 @@ fn check(take: &TakeSnapshot) -> Result<()> {
             .advise(advice))
     };
     if take.memory != Memory::No {
-        return refuse("OpenStack holds no memory in a snapshot", "Ask for the disks alone");
+        return refuse(
+            "OpenStack holds no memory in a snapshot",
+            "Ask for the disks alone",
+        );
     }
     if take.quiesce.is_some() {
         return refuse(
@@ -198,7 +227,10 @@ fn check(take: &TakeSnapshot) -> Result<()> {
         [] => Err(Error::new(ErrorKind::Invalid, "no volume is asked for")
             .on(take.source.clone())
             .advise("Name one")),
-        _ => refuse("Cinder takes one volume a call", "Ask for each volume by itself"),
+        _ => refuse(
+            "Cinder takes one volume a call",
+            "Ask for each volume by itself",
+        ),
     }
 }
 
@@ -213,7 +245,10 @@ fn check_limits(limits: &Absolute, size: u64) -> Result<()> {
     if free(most, used) == Some(0) {
         return quota(format!("{used} of {most} snapshots are there already"));
     }
-    let (most, used) = (limits.max_total_volume_gigabytes, limits.total_gigabytes_used);
+    let (most, used) = (
+        limits.max_total_volume_gigabytes,
+        limits.total_gigabytes_used,
+    );
     // Some clouds do not count the gigabytes of snapshots: those take it, and others say no.
     if free(most, used).is_some_and(|free| free < size) {
         tracing::debug!(used, most, size, "perhaps too few gigabytes are left");

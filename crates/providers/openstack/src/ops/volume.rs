@@ -44,9 +44,7 @@ impl Ask<'_> {
             };
             if size < holds {
                 let what = format!("{size} bytes are asked, and {from} holds {holds}");
-                return Err(
-                    Error::new(ErrorKind::Invalid, what).advise("Ask for at least as many")
-                );
+                return Err(Error::new(ErrorKind::Invalid, what).advise("Ask for at least as many"));
             }
         }
         let volume = session.create_volume(&new).await?;
@@ -55,7 +53,11 @@ impl Ask<'_> {
     }
 
     pub(super) async fn observe_volume(self) -> Result<Observation> {
-        let marked = self.cloud.session.volumes_marked(marks::KEY, self.key.as_str()).await?;
+        let marked = self
+            .cloud
+            .session
+            .volumes_marked(marks::KEY, self.key.as_str())
+            .await?;
         let made = marked.into_iter().map(|volume| {
             Ok(Made {
                 reference: self.cloud.reference(ResourceKind::Volume, &volume.id)?,
@@ -79,7 +81,9 @@ impl Ask<'_> {
         }
         if let Some(server) = seen.servers().next() {
             let what = format!("it is attached to instance {server}");
-            return Err(on(Error::new(ErrorKind::Precondition, what).advise("Detach it first")));
+            return Err(on(
+                Error::new(ErrorKind::Precondition, what).advise("Detach it first")
+            ));
         }
         match session.delete_volume(id).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.ticket(id)),
@@ -97,9 +101,10 @@ impl Ask<'_> {
 
 fn stage(volume: &Volume) -> Stage {
     match volume.status.as_str() {
-        _ if volume.has_failed() => {
-            Stage::Failed(format!("Cinder made it, and it is in state `{}`", volume.status))
-        }
+        _ if volume.has_failed() => Stage::Failed(format!(
+            "Cinder made it, and it is in state `{}`",
+            volume.status
+        )),
         "attaching" | "available" | "detaching" | "in-use" | "reserved" | "uploading" => {
             Stage::Ready
         }

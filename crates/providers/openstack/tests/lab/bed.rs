@@ -125,7 +125,9 @@ impl TestBed for Bed {
 
     async fn inventory(&self) -> BTreeMap<ResourceRef, String> {
         let items = self.items().into_iter();
-        items.map(|(name, state)| (reference(&name), state)).collect()
+        items
+            .map(|(name, state)| (reference(&name), state))
+            .collect()
     }
 
     async fn is_frozen(&self, _: &ResourceRef) -> Option<bool> {

@@ -20,7 +20,11 @@ impl Hand {
     pub(crate) fn new() -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/hand.py");
         let clouds = lab().join("clouds.yaml");
-        assert!(clouds.exists(), "no lab at {}: run lab/up.sh", lab().display());
+        assert!(
+            clouds.exists(),
+            "no lab at {}: run lab/up.sh",
+            lab().display()
+        );
         let mut child = Command::new("/usr/bin/python3")
             .arg(script)
             .env("OS_CLIENT_CONFIG_FILE", clouds)

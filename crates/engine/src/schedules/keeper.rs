@@ -1,0 +1,180 @@
+//! The loop that fires schedules: sleeps until something is due, makes it durable, has it worked
+//! off, and enforces expiries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use stillpoint_core::{ErrorKind, Result};
+use stillpoint_schedule::{RunKey, Timeline};
+use stillpoint_state::Revision;
+use tokio::task::JoinSet;
+
+use super::expiry::Expiries;
+use super::fire::fire;
+use super::ledger::{At, Stored};
+use super::work_off::work_off;
+use crate::engine::Engine;
+
+/// The longest sleep while something is to come: a clock that is set meanwhile is seen by then.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// How long to wait before a state that was away is asked again.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Fires all schedules of the state, for ever. Dropping it is as safe as a crash.
+pub(crate) async fn keep(engine: Engine) {
+    let mut keeper = Keeper {
+        expiries: Expiries::new(engine.clone()),
+        engine,
+        timeline: Timeline::new(),
+        known: BTreeMap::new(),
+        seen: None,
+        runs: JoinSet::new(),
+        resumed: false,
+    };
+    loop {
+        if let Err(error) = keeper.turn().await {
+            tracing::warn!(%error, "schedules are looked after later");
+            keeper.seen = None;
+            keeper.engine.shared().clock.sleep(SLOW).await;
+        }
+    }
+}
+
+struct Keeper {
+    engine: Engine,
+    timeline: Timeline,
+    known: BTreeMap<String, At<Stored>>,
+    /// The revision of what is known; none where that has to be read again.
+    seen: Option<Revision>,
+    /// The runs that are worked off here. Each gives those that waited for it.
+    runs: JoinSet<Vec<RunKey>>,
+    resumed: bool,
+    expiries: Expiries,
+}
+
+impl Keeper {
+    async fn turn(&mut self) -> Result<()> {
+        if self.seen.is_none() {
+            self.read().await?;
+        }
+        if !self.resumed {
+            self.resume().await?;
+            self.resumed = true;
+        }
+        let now = self.engine.shared().clock.now();
+        while let Some(firing) = self.timeline.pop(now) {
+            let Some(stored) = self.known.get(&*firing.schedule) else {
+                continue;
+            };
+            match fire(self.engine.ledger(), stored, &firing.due, now).await {
+                Ok(begin) => begin.into_iter().for_each(|key| self.begin(key)),
+                Err(error) => {
+                    // What was popped counts as settled there, and is not: forget it.
+                    self.known.remove(&*firing.schedule);
+                    self.timeline.remove(&firing.schedule);
+                    self.seen = None;
+                    if error.kind() != ErrorKind::Conflict {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        if self.seen.is_none() {
+            return Ok(());
+        }
+        let expires = self.expiries.look(now).await?;
+        self.wait(now, expires).await
+    }
+
+    /// Reads the schedules, and puts those that are new or other than before into the timeline.
+    async fn read(&mut self) -> Result<()> {
+        let (schedules, revision) = self.engine.ledger().schedules().await?;
+        let now = self.engine.shared().clock.now();
+        let names: BTreeSet<_> = schedules.iter().map(|it| &it.value.spec.name).collect();
+        let timeline = &mut self.timeline;
+        self.known.retain(|name, _| {
+            let stays = names.contains(name);
+            if !stays {
+                timeline.remove(name);
+            }
+            stays
+        });
+        for stored in schedules {
+            let name = stored.value.spec.name.clone();
+            let known = self.known.get(&name);
+            if known.is_some_and(|known| known.version == stored.version) {
+                continue;
+            }
+            let since = match self.engine.ledger().progress(&name).await {
+                Ok(progress) => settled(progress.value.since, now),
+                // It was removed since the list was read.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let schedule = stored.value.spec.effective(stored.value.paused);
+            self.timeline.remove(&name);
+            if let Err(error) = self.timeline.insert(&name, schedule, since) {
+                tracing::warn!(schedule = name, %error, "it never fires");
+            }
+            self.known.insert(name, stored);
+        }
+        self.seen = Some(revision);
+        Ok(())
+    }
+
+    /// Takes over the runs that are not over: those that a crash left.
+    async fn resume(&mut self) -> Result<()> {
+        for (key, waits) in self.engine.ledger().open(None).await? {
+            if !waits {
+                tracing::debug!(%key, "this run goes on");
+                self.begin(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, key: RunKey) {
+        self.runs.spawn(work_off(self.engine.clone(), key));
+    }
+
+    async fn wait(&mut self, now: Timestamp, expires: Option<Timestamp>) -> Result<()> {
+        let shared = self.engine.shared();
+        let wake = [self.timeline.wake_at(), expires].into_iter().flatten();
+        let sleep = async {
+            match wake.min() {
+                Some(wake) => {
+                    let left = wake.duration_since(now);
+                    let left = Duration::try_from(left).unwrap_or_default();
+                    shared.clock.sleep(left.min(LOOK)).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let seen = self.seen.unwrap_or(Revision::ZERO);
+        tokio::select! {
+            () = sleep => {}
+            changed = self.engine.ledger().changed(seen) => {
+                changed?;
+                self.seen = None;
+            }
+            changed = self.expiries.changed() => changed?,
+            Some(ended) = self.runs.join_next() => match ended {
+                Ok(begun) => begun.into_iter().for_each(|key| self.begin(key)),
+                Err(error) => tracing::error!(%error, "a run was dropped on the way"),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Up to when runs are settled. A clock that was far ahead when it settled them was wrong: what
+/// is really to come is open again, and what was done there has its key.
+fn settled(since: Timestamp, now: Timestamp) -> Timestamp {
+    if since.duration_since(now) > Timeline::STEP_BACK {
+        now
+    } else {
+        since
+    }
+}
