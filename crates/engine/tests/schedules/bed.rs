@@ -71,10 +71,7 @@ impl Bed {
         Self::with(personality, |builder| builder)
     }
 
-    pub(crate) fn with(
-        personality: Personality,
-        more: fn(EngineBuilder) -> EngineBuilder,
-    ) -> Self {
+    pub(crate) fn with(personality: Personality, more: fn(EngineBuilder) -> EngineBuilder) -> Self {
         let cloud = SimCloud::builder(personality)
             .name("prod")
             .clock(clock_from(at("01T12:00")))
@@ -103,6 +100,14 @@ impl Bed {
     pub(crate) fn down(&mut self) {
         self.driving.abort();
         self.cloud.crash();
+    }
+
+    /// Only looks, as another process does while nothing drives.
+    pub(crate) fn look(&mut self) {
+        let builder = Engine::builder(Arc::clone(&self.state))
+            .provider(Arc::new(self.cloud.connect()))
+            .clock(Arc::new(self.clock.clone()));
+        self.engine = builder.read_only().build().unwrap();
     }
 
     pub(crate) fn up(&mut self) {

@@ -32,7 +32,11 @@ async fn what_is_expired_goes_in_time_and_not_before_even_over_a_restart() {
     // One more, over whose expiry we are down.
     let third = by_hand(&bed).await;
     let expiry = Some(at("04T12:00"));
-    bed.engine.catalogue().expire(second.id, expiry).await.unwrap();
+    bed.engine
+        .catalogue()
+        .expire(second.id, expiry)
+        .await
+        .unwrap();
     bed.down();
     bed.until(at("06T12:00")).await;
     bed.up();
@@ -62,7 +66,11 @@ async fn the_last_good_one_outlives_its_expiry_until_there_is_a_newer_one() {
     let bed = Bed::new();
     let first = by_hand(&bed).await;
     let expiry = Some(at("02T12:00"));
-    bed.engine.catalogue().expire(first.id, expiry).await.unwrap();
+    bed.engine
+        .catalogue()
+        .expire(first.id, expiry)
+        .await
+        .unwrap();
     bed.until(at("03T12:00")).await;
     assert_eq!(ids(&bed).await, [first.id]);
     let second = by_hand(&bed).await;

@@ -57,7 +57,10 @@ async fn a_provider_that_stays_away_is_a_failure_and_not_an_empty_run() {
     let runs = bed.engine.schedule_runs("nightly").await.unwrap();
     match &runs[0].state {
         RunState::Failed { unreachable, .. } => {
-            assert!(unreachable[0].message.starts_with("prod:"), "{unreachable:?}");
+            assert!(
+                unreachable[0].message.starts_with("prod:"),
+                "{unreachable:?}"
+            );
         }
         other => panic!("{other:?}"),
     }

@@ -17,7 +17,11 @@ async fn alarms_are_levels_they_go_when_what_is_wrong_goes() {
     let mut spec = of_web_1(cron("0 2 * * *"));
     spec.stale_after = Some(hours(26));
     bed.apply(&spec).await;
-    assert_eq!(alarms(&bed).await, [], "it had no time to take anything yet");
+    assert_eq!(
+        alarms(&bed).await,
+        [],
+        "it had no time to take anything yet"
+    );
     bed.until(at("02T12:00")).await;
     assert_eq!(alarms(&bed).await, []);
 
@@ -25,8 +29,14 @@ async fn alarms_are_levels_they_go_when_what_is_wrong_goes() {
     bed.cloud.fault(always, Fault::QuotaShort);
     bed.until(at("03T12:00")).await;
     let now = alarms(&bed).await;
-    assert!(matches!(now[0], Alarm::Failing { failed: 1, .. }), "{now:?}");
-    assert!(matches!(&now[1], Alarm::Stale { age, .. } if *age > hours(26)), "{now:?}");
+    assert!(
+        matches!(now[0], Alarm::Failing { failed: 1, .. }),
+        "{now:?}"
+    );
+    assert!(
+        matches!(&now[1], Alarm::Stale { age, .. } if *age > hours(26)),
+        "{now:?}"
+    );
     assert_eq!(now.len(), 2);
     assert_eq!(alarms(&bed).await.len(), 2, "asking twice changes nothing");
 
@@ -59,7 +69,10 @@ async fn only_verified_is_good() {
     spec.manner.verify = true;
     bed.apply(&spec).await;
     let now = alarms(&bed).await;
-    assert!(matches!(now[..], [Alarm::Stale { last: None, .. }]), "{now:?}");
+    assert!(
+        matches!(now[..], [Alarm::Stale { last: None, .. }]),
+        "{now:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,6 +80,7 @@ async fn missed_is_we_were_down_and_overdue_is_we_still_are() {
     let mut bed = Bed::new();
     bed.apply(&nightly()).await;
     bed.down();
+    bed.look();
     bed.until(at("02T02:04")).await;
     assert_eq!(alarms(&bed).await, [], "within the grace");
     bed.until(at("04T12:00")).await;

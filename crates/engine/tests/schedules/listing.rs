@@ -27,7 +27,10 @@ async fn what_is_to_come_is_on_top_in_every_order() {
     };
     assert_eq!(
         names(Listing::default()).await,
-        list(["also", "nightly"], [also(2), also(3), nightly(2), nightly(3)]),
+        list(
+            ["also", "nightly"],
+            [also(2), also(3), nightly(2), nightly(3)]
+        ),
         "by name is the default"
     );
     let by = |sort, order| Listing {
@@ -37,15 +40,24 @@ async fn what_is_to_come_is_on_top_in_every_order() {
     };
     assert_eq!(
         names(by(SortBy::Name, Order::Descending)).await,
-        list(["nightly", "also"], [nightly(3), nightly(2), also(3), also(2)])
+        list(
+            ["nightly", "also"],
+            [nightly(3), nightly(2), also(3), also(2)]
+        )
     );
     assert_eq!(
         names(by(SortBy::Date, Order::Ascending)).await,
-        list(["also", "nightly"], [also(2), nightly(2), also(3), nightly(3)])
+        list(
+            ["also", "nightly"],
+            [also(2), nightly(2), also(3), nightly(3)]
+        )
     );
     assert_eq!(
         names(by(SortBy::Date, Order::Descending)).await,
-        list(["nightly", "also"], [nightly(3), also(3), nightly(2), also(2)])
+        list(
+            ["nightly", "also"],
+            [nightly(3), also(3), nightly(2), also(2)]
+        )
     );
     let show = |show| Listing {
         show,
@@ -74,6 +86,9 @@ async fn a_list_of_one_resource_has_the_schedules_that_select_it() {
         let rows = bed.engine.list(&listing).await.unwrap();
         rows.iter().map(|row| row.name().to_owned()).collect()
     };
-    assert_eq!(of(web(1)).await, ["nightly", "nightly-web-1-20260302-020000"]);
+    assert_eq!(
+        of(web(1)).await,
+        ["nightly", "nightly-web-1-20260302-020000"]
+    );
     assert!(of("prod/instance/db-1".parse().unwrap()).await.is_empty());
 }

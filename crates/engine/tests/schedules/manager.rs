@@ -99,7 +99,10 @@ async fn the_manager_itself_is_taken_listed_kept_and_deleted() {
     );
     assert_eq!(
         bed.names().await,
-        ["nightly-self-20260305-020000", "nightly-self-20260306-020000"]
+        [
+            "nightly-self-20260305-020000",
+            "nightly-self-20260306-020000"
+        ]
     );
     let held = director().captures;
     assert_eq!(held.lock().unwrap().len(), 2, "pruned there, too");

@@ -47,7 +47,11 @@ async fn outage(missed: Missed) -> Vec<String> {
 async fn an_outage_of_72_hours_under_each_policy() {
     assert_eq!(
         outage(Missed::Skip).await,
-        ["02T02:00 done 2", "03T02:00 missed to 05T02:00", "06T02:00 done 2"]
+        [
+            "02T02:00 done 2",
+            "03T02:00 missed to 05T02:00",
+            "06T02:00 done 2"
+        ]
     );
     assert_eq!(
         outage(Missed::Latest).await,
@@ -92,7 +96,10 @@ async fn a_great_many_missed_runs_are_made_up_for_one_after_another() {
     let runs = bed.runs().await;
     assert_eq!(runs.len(), 1 + 40);
     assert_eq!(runs[0], "01T13:00 missed to 01T20:00");
-    assert!(runs[1..].iter().all(|run| run.ends_with("done 2")), "{runs:?}");
+    assert!(
+        runs[1..].iter().all(|run| run.ends_with("done 2")),
+        "{runs:?}"
+    );
     bed.check_none_twice("made up for").await;
 }
 
@@ -134,7 +141,11 @@ async fn a_clock_that_was_a_year_ahead_silences_nothing_even_over_a_restart() {
     bed.apply(&nightly()).await;
     bed.jump(hours(366 * 24));
     tokio::time::sleep(std::time::Duration::from_secs(600)).await;
-    assert_eq!(bed.runs().await.len(), 2, "the last night of that year, and those before");
+    assert_eq!(
+        bed.runs().await.len(),
+        2,
+        "the last night of that year, and those before"
+    );
     bed.down();
     bed.jump(-hours(366 * 24));
     bed.up();
@@ -158,7 +169,11 @@ async fn starts_are_spread_and_runs_are_not() {
     }
     minutes.sort();
     minutes.dedup();
-    assert_eq!(minutes.len(), 2, "the same for each at every run: {minutes:?}");
+    assert_eq!(
+        minutes.len(),
+        2,
+        "the same for each at every run: {minutes:?}"
+    );
     assert_ne!(minutes[0].1, minutes[1].1);
     assert_eq!(bed.runs().await, ["02T02:00 done 2", "03T02:00 done 2"]);
 }

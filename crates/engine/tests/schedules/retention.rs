@@ -15,7 +15,10 @@ async fn what_no_rule_keeps_goes_after_the_new_one_is_there_and_never_before() {
     bed.until(at("05T12:00")).await;
     assert_eq!(
         bed.names().await,
-        ["nightly-web-1-20260304-020000", "nightly-web-1-20260305-020000"]
+        [
+            "nightly-web-1-20260304-020000",
+            "nightly-web-1-20260305-020000"
+        ]
     );
     let jobs = bed.engine.jobs(&Default::default()).await.unwrap();
     let mut there = 0_i32;
@@ -25,12 +28,19 @@ async fn what_no_rule_keeps_goes_after_the_new_one_is_there_and_never_before() {
             Request::Delete { .. } => {
                 let earlier = jobs.iter().filter(|it| it.started_at <= job.started_at);
                 let takes = earlier.filter(|it| matches!(it.request, Request::Take(_)));
-                assert!(takes.clone().all(|take| take.ended_at <= Some(job.started_at)));
+                assert!(
+                    takes
+                        .clone()
+                        .all(|take| take.ended_at <= Some(job.started_at))
+                );
                 there -= 1;
             }
             _ => {}
         }
-        assert!(there <= 3, "one more than is kept, and that only while it is pruned");
+        assert!(
+            there <= 3,
+            "one more than is kept, and that only while it is pruned"
+        );
     }
     let runs = bed.engine.schedule_runs("nightly").await.unwrap();
     let deleted: Vec<_> = runs
@@ -43,16 +53,16 @@ async fn what_no_rule_keeps_goes_after_the_new_one_is_there_and_never_before() {
 #[tokio::test(start_paused = true)]
 async fn while_nothing_new_can_be_taken_nothing_old_goes() {
     let bed = Bed::new();
-    let mut spec = of_web_1(cron("0 2 * * *"));
-    // By age alone everything would be gone after three days.
-    spec.keep = Some(Keep::new().within(jiff::Span::new().days(3)));
+    let mut spec = of_web_1(cron("0 * * * *"));
+    // By age alone everything would be gone after three hours.
+    spec.keep = Some(Keep::new().within(jiff::Span::new().hours(3)));
     bed.apply(&spec).await;
-    bed.until(at("04T12:00")).await;
+    bed.until(at("01T15:30")).await;
     let good = bed.names().await;
     assert_eq!(good.len(), 3);
     let always = At::submit(OperationKind::Snapshot).times(1000);
     bed.cloud.fault(always, Fault::QuotaShort);
-    bed.until(at("20T12:00")).await;
+    bed.until(at("02T12:00")).await;
     assert_eq!(bed.names().await, good);
 }
 
@@ -70,7 +80,11 @@ async fn the_last_verified_one_stays_though_newer_ones_are_only_taken() {
     bed.until(at("08T12:00")).await;
     let names = bed.names().await;
     assert_eq!(names[0], verified);
-    assert_eq!(names.len(), 6, "what is not proven supersedes nothing: {names:?}");
+    assert_eq!(
+        names.len(),
+        6,
+        "what is not proven supersedes nothing: {names:?}"
+    );
     spec.manner.verify = true;
     bed.apply(&spec).await;
     bed.until(at("09T12:00")).await;
@@ -127,7 +141,10 @@ async fn only_what_the_same_schedule_took_goes() {
             policy: "other".into()
         }]
     );
-    assert!(plan.to_string().contains("`by-hand`: taken by hand"), "{plan}");
+    assert!(
+        plan.to_string().contains("`by-hand`: taken by hand"),
+        "{plan}"
+    );
 }
 
 /// Four nights of `web-1`, of which nothing was pruned yet.
@@ -171,12 +188,21 @@ async fn a_pin_and_a_safety_snapshot_win() {
         .unwrap();
     let stale = bed.engine.prune(&plan).await.unwrap_err();
     assert_eq!(stale.kind(), ErrorKind::Conflict);
-    assert_eq!(bed.snapshots().await.len(), 4, "a plan out of date deletes nothing");
+    assert_eq!(
+        bed.snapshots().await.len(),
+        4,
+        "a plan out of date deletes nothing"
+    );
 
     let restore = Request::Restore(Restore::in_place(snapshots[0].id));
     let restore = bed.engine.plan(&restore).await.unwrap();
     let restore = bed.engine.start(&restore).await.unwrap();
-    bed.engine.wait(restore).await.unwrap().into_result().unwrap();
+    bed.engine
+        .wait(restore)
+        .await
+        .unwrap()
+        .into_result()
+        .unwrap();
     let safety = bed.snapshots().await.into_iter().last().unwrap();
     bed.until(at("08T12:00")).await;
     let left = bed.snapshots().await;
