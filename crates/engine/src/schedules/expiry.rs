@@ -84,6 +84,8 @@ impl Expiries {
         let catalogue = self.engine.catalogue().clone();
         let seen = self.seen.unwrap_or(Revision::ZERO);
         tokio::select! {
+            // In this order always: who simulates it gets equal runs of equal seeds.
+            biased;
             changed = catalogue.expiring_changed(seen) => changed?,
             Some(ended) = self.going.join_next() => {
                 if let Ok(id) = ended {

@@ -154,7 +154,8 @@ impl Keeper {
         };
         let seen = self.seen.unwrap_or(Revision::ZERO);
         tokio::select! {
-            () = sleep => {}
+            // In this order always: who simulates it gets equal runs of equal seeds.
+            biased;
             changed = self.engine.ledger().changed(seen) => {
                 changed?;
                 self.seen = None;
@@ -164,6 +165,7 @@ impl Keeper {
                 Ok(begun) => begun.into_iter().for_each(|key| self.begin(key)),
                 Err(error) => tracing::error!(%error, "a run was dropped on the way"),
             },
+            () = sleep => {}
         }
         Ok(())
     }
