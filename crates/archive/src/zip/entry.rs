@@ -102,12 +102,16 @@ impl Entry {
         Ok(entry)
     }
 
-    fn check_sizes(&self, limits: &Limits, forgiven: Option<&mut Forgiven>) -> Result<(), Refusal> {
+    fn check_sizes(
+        &self,
+        limits: &Limits,
+        mut forgiven: Option<&mut Forgiven>,
+    ) -> Result<(), Refusal> {
         if self.kind() == Kind::Directory {
             if self.size != 0 || self.crc != 0 {
                 return Err(Refusal::DirectoryWithData);
             }
-            match (self.method, self.stored, forgiven) {
+            match (self.method, self.stored, forgiven.as_deref_mut()) {
                 (Method::Store, 0, _) => {}
                 // Python 2 marked them so, with no data or with the two bytes of an empty stream.
                 (Method::Deflate, 0 | 2, Some(forgiven)) => {
@@ -128,7 +132,13 @@ impl Entry {
         }
         // A stream that is not self-delimiting cannot end in a descriptor.
         if self.has_descriptor() && self.method == Method::Store {
-            return Err(Refusal::EndUnmarked);
+            match forgiven {
+                // Info-ZIP writes empty files so, to a pipe.
+                Some(forgiven) if self.stored == 0 => {
+                    *forgiven.entry(Forgivable::EmptyWithDescriptor).or_default() += 1;
+                }
+                _ => return Err(Refusal::EndUnmarked),
+            }
         }
         Ok(())
     }

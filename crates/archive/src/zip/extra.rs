@@ -16,6 +16,8 @@ pub enum Forgivable {
     CompressionHint,
     /// Directories marked as deflated.
     DeflatedDirectory,
+    /// Empty files that are stored and have a data descriptor.
+    EmptyWithDescriptor,
     /// Times, owners and the like in extra fields of Info-ZIP, PKWARE and 7-Zip.
     ExtraField,
     /// Folders that have no entry of their own. Accepted by the strict reader too, and said.
@@ -31,6 +33,7 @@ impl std::fmt::Display for Forgivable {
         f.write_str(match self {
             Forgivable::CompressionHint => "compression hints in flags",
             Forgivable::DeflatedDirectory => "directories marked as deflated",
+            Forgivable::EmptyWithDescriptor => "empty files with a data descriptor",
             Forgivable::ExtraField => "extra fields of old writers",
             Forgivable::MissingDirectory => "folders without an entry of their own",
             Forgivable::NeedlessZip64 => "needless ZIP64 fields",

@@ -90,12 +90,14 @@ impl LocalHeader<'_> {
         let wide = extra::local(self.size, self.stored, self.extra, forgiven)?;
         let method = Method::from_id(self.method)?;
         let descriptor = self.flags & FLAG_DESCRIPTOR != 0;
-        if descriptor && method == Method::Store {
+        // Such an entry may be forgiven if it is empty, and then its descriptor follows at once.
+        if descriptor && method == Method::Store && !lenient {
             return Err(Refusal::EndUnmarked);
         }
+        let known = (!descriptor).then_some(wide.stored);
         Ok(Shape {
             method,
-            stored: (!descriptor).then_some(wide.stored),
+            stored: known.or((method == Method::Store).then_some(0)),
             descriptor: descriptor.then(|| DESCRIPTOR[usize::from(wide.zip64)]),
         })
     }
