@@ -12,7 +12,7 @@ use stillpoint_archive::cloudify::{
     CompatOptions, Era, Files, Snapshot, class_of, compat_warnings, write_compat,
 };
 use stillpoint_archive::{
-    Archive, Assurance, Error, ExtractOptions, Kind, Level, Metadata, OpenOptions, Packing,
+    Archive, Assurance, Digest, Error, ExtractOptions, Kind, Level, Metadata, OpenOptions, Packing,
     SecretKey, Strictness, TreeOptions, VerifyLevel, Watch, WriteOptions, create, extract, verify,
 };
 
@@ -26,6 +26,8 @@ usage: archive create [--level N] [--deterministic] OUT DIR
 
 convert --to native seals secrets for a new key, which it writes to OUT.key. FILE.key is also where
 a key is looked for when no --identity is given.
+diff prints - and + for files of one alone, ~ for those that differ, and ? for sealed ones that
+nobody can compare without their keys.
 exit status: 0 done, 1 the archive is refused or something failed, 2 wrong usage";
 
 /// What a command may end with.
@@ -218,15 +220,6 @@ fn extract_archive(arguments: &mut Arguments) -> Outcome {
 
 fn diff(arguments: &mut Arguments) -> Outcome {
     let [a, b] = arguments.paths()?;
-    let contents = |path: &Path| -> Result<BTreeMap<String, (u64, u32)>, Failure> {
-        let archive = open(path, Strictness::Lenient, None)?;
-        let files = archive
-            .entries()
-            .filter(|e| e.kind() == Kind::File && !e.is_own());
-        Ok(files
-            .map(|e| (e.path().to_owned(), (e.size(), e.crc32())))
-            .collect())
-    };
     let (a, b) = (contents(&a)?, contents(&b)?);
     for path in a
         .keys()
@@ -235,11 +228,60 @@ fn diff(arguments: &mut Arguments) -> Outcome {
         match (a.get(path), b.get(path)) {
             (Some(_), None) => println!("- {path}"),
             (None, Some(_)) => println!("+ {path}"),
-            (left, right) if left != right => println!("~ {path}"),
-            _ => {}
+            (Some(left), Some(right)) => match left.same(right) {
+                Some(true) => {}
+                Some(false) => println!("~ {path}"),
+                None => println!("? {path}"),
+            },
+            (None, None) => unreachable!("the path is of one of them"),
         }
     }
     Ok(())
+}
+
+/// What is known of a file's content without trusting its ciphertext, which is never twice the same.
+struct Content {
+    size: u64,
+    sha256: Option<Digest>,
+    crc32: Option<u32>,
+}
+
+impl Content {
+    /// `None` where that needs a key.
+    fn same(&self, other: &Self) -> Option<bool> {
+        if self.size != other.size {
+            return Some(false);
+        }
+        let by_hash = self.sha256.zip(other.sha256).map(|(a, b)| a == b);
+        by_hash.or_else(|| self.crc32.zip(other.crc32).map(|(a, b)| a == b))
+    }
+}
+
+/// Files by path. Those that are sealed are hashed as they open, if there is a key.
+fn contents(path: &Path) -> Result<BTreeMap<String, Content>, Failure> {
+    let archive = open(path, Strictness::Lenient, None)?;
+    let mut contents = BTreeMap::new();
+    for entry in archive.entries() {
+        if entry.kind() != Kind::File || entry.is_own() {
+            continue;
+        }
+        let sealed = entry.is_sealed();
+        let sha256 = match sealed && archive.is_unlocked() {
+            true => Some(hash(&archive, entry.name())?),
+            false => entry.sha256(),
+        };
+        let content = Content {
+            size: entry.size(),
+            sha256,
+            crc32: (!sealed).then(|| entry.crc32()),
+        };
+        contents.insert(entry.path().to_owned(), content);
+    }
+    Ok(contents)
+}
+
+fn hash(archive: &Archive, name: &str) -> Result<Digest, Failure> {
+    Digest::of_reader(archive.reader(name)?).map_err(failed(name))
 }
 
 fn convert(arguments: &mut Arguments) -> Outcome {

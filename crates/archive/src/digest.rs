@@ -14,6 +14,23 @@ impl Digest {
         Digest(Sha256::digest(bytes).into())
     }
 
+    /// Of all that a reader gives.
+    ///
+    /// # Errors
+    /// The reader's.
+    pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Digest::finish(hasher)),
+                Ok(n) => hasher.update(&buffer[..n]),
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
     pub(crate) fn finish(hasher: Sha256) -> Self {
         Digest(hasher.finalize().into())
     }

@@ -43,6 +43,22 @@
 //! are packed on all cores, large ones too, and written in the order they were added; memory is
 //! bounded by the number of workers. [`WriteOptions::deterministic`] makes equal input equal bytes.
 //!
+//! ```
+//! use stillpoint_archive::{TreeOptions, WriteOptions, Writer};
+//!
+//! let source = tempfile::tempdir()?;
+//! std::fs::write(source.path().join("a.yaml"), "name: a")?;
+//! let write = || {
+//!     let mut archive = Vec::new();
+//!     let mut writer = Writer::stream(&mut archive, &WriteOptions::new().deterministic())?;
+//!     writer.tree("blueprints", source.path(), TreeOptions::new())?;
+//!     writer.finish()?;
+//!     Ok::<_, stillpoint_archive::Error>(archive)
+//! };
+//! assert_eq!(write()?, write()?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Reading
 //!
 //! [`Archive::open`] checks every header and the manifest before it gives anything, and is strict:
@@ -52,6 +68,16 @@
 //! [`Archive::read`] gives bytes once they are proven, [`Archive::reader`] streams,
 //! [`Archive::read_range`] reads inside of a large entry.
 //!
+//! ```
+//! use stillpoint_archive::{Error, OpenOptions, Refusal};
+//!
+//! let junk = b"PK and then nothing".to_vec();
+//! let refused = OpenOptions::new().open_source(junk).unwrap_err();
+//! assert_eq!(refused.refusal(), Some(&Refusal::NoEndRecord));
+//! println!("{refused}"); // where, what, and what to do
+//! # assert!(matches!(refused, Error::Refused { .. }));
+//! ```
+//!
 //! # Verifying
 //!
 //! [`verify`] goes as far as a [`VerifyLevel`] says, [`verify_stream`] works on a pipe. The report's
@@ -59,10 +85,44 @@
 //! verified. There are three digests: of the file, of the manifest ([`Archive::root`]) and of the
 //! content ([`Report::content_digest`]), which is equal for equal files in any container.
 //!
+//! ```
+//! use stillpoint_archive::{
+//!     Assurance, EntryOptions, OpenOptions, Watch, WriteOptions, Writer, verify_stream,
+//! };
+//!
+//! let mut archive = Vec::new();
+//! let mut writer = Writer::stream(&mut archive, &WriteOptions::new())?;
+//! writer.bytes("pg_data", "COPY nodes FROM stdin;", &EntryOptions::new())?;
+//! let root = writer.finish()?.root; // kept elsewhere, it holds against malice too
+//!
+//! let report = verify_stream(&archive[..], &OpenOptions::new(), &Watch::none())?;
+//! assert_eq!((report.assurance, report.root), (Assurance::Verified, Some(root)));
+//! archive[60] ^= 1;
+//! assert!(verify_stream(&archive[..], &OpenOptions::new(), &Watch::none()).is_err());
+//! # Ok::<(), stillpoint_archive::Error>(())
+//! ```
+//!
 //! # Extracting
 //!
 //! [`extract`] writes into a staging folder, never through a link, never over a file, and names it
 //! once everything was proven.
+//!
+//! ```
+//! use stillpoint_archive::{Archive, EntryOptions, ExtractOptions, Watch, WriteOptions, create, extract};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("a.zip");
+//! create(&path, &WriteOptions::new(), |writer| {
+//!     writer.bytes("plugins/one.wgn", "1", &EntryOptions::new())?;
+//!     writer.bytes("pg_data", "2", &EntryOptions::new())
+//! })?;
+//! let plugins = ExtractOptions::new().only(|path| path.starts_with("plugins/"));
+//! let target = folder.path().join("restored");
+//! let extracted = extract(&Archive::open(&path)?, &target, &plugins, &Watch::none())?;
+//! assert_eq!(extracted.files, 1);
+//! assert_eq!(std::fs::read(target.join("plugins/one.wgn"))?, b"1");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Sealing
 //!
@@ -88,10 +148,27 @@
 //!
 //! [`cloudify`] reads the snapshots of Cloudify Managers from 3.2 to 7.1 and writes those of 7.x.
 //!
+//! ```
+//! use stillpoint_archive::cloudify::{Era, Snapshot};
+//! use stillpoint_archive::{OpenOptions, Strictness};
+//!
+//! # let testdata = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/cloudify");
+//! let old = format!("{testdata}/cloudify-4.6.0.zip");
+//! let archive = OpenOptions::new().strictness(Strictness::Lenient).open(old)?;
+//! let snapshot = Snapshot::of(&archive)?;
+//! assert_eq!((snapshot.era(), &*snapshot.metadata().snapshot_version), (Era::C, "4.6.0"));
+//! # Ok::<(), stillpoint_archive::Error>(())
+//! ```
+//!
+//! # Object storage
+//!
+//! Feature `depot`: a `Depot` uploads archives so that a cut-off upload goes on and an id is never
+//! overwritten, and reads one entry of a remote archive in at most four requests.
+//!
 //! # Features
 //!
 //! All off by default. `depot`: archives in object storage, read by ranges. `s3`: with the S3 client of
-//! `object_store`. `zstd`: entries packed with Zstandard, which older ZIP tools cannot read.
+//! `object_store`, its TLS by ring. `zstd`: entries packed with Zstandard, which older ZIP tools cannot read.
 
 mod chunk;
 pub mod cloudify;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stillpoint_archive::{
-    Assurance, ExtractOptions, Limits, OpenOptions, Refusal, Strictness, TreeOptions, VerifyLevel,
-    Watch, WriteOptions, Writer, create, extract, verify, verify_stream,
+    Assurance, EntryOptions, ExtractOptions, Limits, OpenOptions, Refusal, Strictness, TreeOptions,
+    VerifyLevel, Watch, WriteOptions, Writer, create, extract, verify, verify_stream,
 };
 use tree::{Tree, contents, tree};
 
@@ -185,4 +185,45 @@ END"#
     // Without seeking it writes data descriptors.
     let pipe = "os.popen('cat >' + sys.argv[1], 'w').buffer";
     theirs_come_out(&pack(pipe), Strictness::Strict, true);
+}
+
+#[test]
+#[ignore = "needs unzip, 7z and python3, and a minute; .ci/run runs it"]
+fn more_than_four_gib_go_both_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = folder.path().join("ours.zip");
+    let size = (4 << 30) + 12_345;
+    create(&ours, &WriteOptions::new(), |writer| {
+        let mut disk = writer.entry("disk.img", &EntryOptions::new())?;
+        disk.hole(size - 5)?;
+        std::io::Write::write_all(&mut disk, b"after").unwrap();
+        disk.finish()
+    })
+    .unwrap();
+    let script = r#"unzip -tqq $1; 7z t $1
+test "$(unzip -p $1 disk.img | tail -c 5)" = after
+python3 - $1 $2 <<'END'
+import sys, zipfile
+size = zipfile.ZipFile(sys.argv[1]).getinfo("disk.img").file_size
+with zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with archive.open("disk.img", "w", force_zip64=True) as disk:
+        zeros = bytes(1 << 20)
+        for _ in range(size >> 20):
+            disk.write(zeros)
+        disk.write(bytes(size % (1 << 20) - 5) + b"after")
+END"#;
+    let theirs = folder.path().join("theirs.zip");
+    sh(folder.path(), script, &[&ours, &theirs]);
+    let limits = Limits {
+        ratio: 1032,
+        ..Limits::default()
+    };
+    let theirs = OpenOptions::new().limits(limits).open(&theirs).unwrap();
+    let ours = OpenOptions::new().open(&ours).unwrap();
+    let of = |archive| {
+        let report = verify(archive, VerifyLevel::Full, &Watch::none()).unwrap();
+        report.content_digest
+    };
+    assert_eq!(theirs.entry("disk.img").unwrap().size(), size);
+    assert_eq!(of(&ours), of(&theirs));
 }

@@ -32,15 +32,21 @@
 //! archive without a receipt is not there: it is not listed, not opened, and an upload of the same
 //! bytes takes over where the last one stopped. No id is ever given to other bytes.
 //!
-//! The store must be able to put an object only if it is absent: for S3, the conditional put.
+//! The store must be able to put an object only if it is absent: for S3, the conditional put. One
+//! that overwrites all the same is found out by the first upload, and refused. For S3, feature `s3`
+//! has [`s3`], the client of a bucket.
 
 mod keys;
 mod remote;
+#[cfg(feature = "s3")]
+mod s3;
 mod transfer;
 mod upload;
 
 pub use keys::Receipt;
 pub use remote::RemoteArchive;
+#[cfg(feature = "s3")]
+pub use s3::s3;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -71,7 +71,9 @@ impl OpenOptions {
     }
 
     /// Checks each local header only when its entry is read. For sources where every read is a
-    /// round trip: the end, the directory and the manifest are then all that opening reads.
+    /// round trip: the end, the directory and the manifest are then all that opening reads. Between
+    /// entries there is room for headers as our writer makes them, so foreign archives with extra
+    /// fields in local headers are refused, leniently too.
     #[must_use]
     pub fn headers_on_read(mut self) -> Self {
         self.headers = LocalHeaders::OnRead;

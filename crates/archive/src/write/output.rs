@@ -245,7 +245,8 @@ impl<'w> Output<'w> {
         };
         let name = stored_name(&large.head);
         let numbers = (crc, large.stored, large.content);
-        self.encode_header(&large.head, &name, large.method, 0, numbers, large.wide);
+        let (method, offset) = (large.method, large.offset);
+        self.encode_header(&large.head, &name, method, 0, offset, numbers, large.wide);
         self.sink
             .patch(&self.scratch, large.offset)
             .map_err(failed)?;
@@ -286,20 +287,22 @@ impl<'w> Output<'w> {
         numbers: (u32, u64, u64),
         wide: bool,
     ) -> Result<()> {
-        self.encode_header(head, name, method, flag, numbers, wide);
+        self.encode_header(head, name, method, flag, self.at, numbers, wide);
         let header = std::mem::take(&mut self.scratch);
         self.put(&header)?;
         self.scratch = header;
         Ok(())
     }
 
-    /// Makes a local header in `scratch`.
+    /// Makes the local header of an entry at `offset` in `scratch`.
+    #[allow(clippy::too_many_arguments)]
     fn encode_header(
         &mut self,
         head: &Head,
         name: &str,
         method: Method,
         flag: u16,
+        offset: u64,
         (crc, stored, size): (u32, u64, u64),
         wide: bool,
     ) {
@@ -311,7 +314,7 @@ impl<'w> Output<'w> {
         };
         let narrow = |value: u64| if wide { u32::MAX } else { value as u32 };
         LocalHeader {
-            version: if wide { 45 } else { version(method) },
+            version: version(method, wide || offset >= MAX32),
             flags: flags(name) | flag,
             method: method.id(),
             modified: head.modified,
@@ -345,7 +348,7 @@ impl<'w> Output<'w> {
         let is_wide = written.local_wide || !wide.is_empty();
         Central {
             made_by: 0,
-            version: if is_wide { 45 } else { version(written.method) },
+            version: version(written.method, is_wide),
             flags: written.flags,
             method: written.method.id(),
             modified: written.head.modified,
@@ -412,6 +415,51 @@ fn flags(name: &str) -> u16 {
     if name.is_ascii() { 0 } else { FLAG_UTF8 }
 }
 
-fn version(method: Method) -> u16 {
-    if method == Method::Zstd { 63 } else { 20 }
+/// Of both headers, where either has a ZIP64 field: that of an offset is the central one's alone.
+fn version(method: Method, zip64: bool) -> u16 {
+    match (method, zip64) {
+        (Method::Zstd, _) => 63,
+        (_, true) => 45,
+        (_, false) => 20,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zip::Dos;
+    use crate::{Class, Profile};
+
+    #[test]
+    fn both_headers_of_an_entry_past_four_gib_need_the_same_version() {
+        for (at, version) in [(MAX32 - 1, 20), (MAX32, 45)] {
+            let mut bytes = Vec::new();
+            let manifest = Manifest::new("1", Profile::Native);
+            let mut output = Output::new(Sink::stream(&mut bytes), manifest);
+            output.at = at;
+            let head = Head {
+                name: "a".to_owned(),
+                mode: 0o644,
+                modified: Dos::EPOCH,
+                class: Class::Public,
+                component: None,
+                seal: None,
+            };
+            let content = b"content".to_vec();
+            let small = PackedSmall {
+                head,
+                method: Method::Store,
+                size: 7,
+                crc: crc32fast::hash(&content),
+                sha256: Digest::of(&content),
+                bytes: content,
+                plain: 7,
+            };
+            output.small(small).unwrap();
+            output.finish().unwrap();
+            let central = 30 + 1 + 7;
+            assert_eq!(bytes[4..6], u16::to_le_bytes(version));
+            assert_eq!(bytes[central + 6..central + 8], u16::to_le_bytes(version));
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub enum Forgivable {
     EmptyWithDescriptor,
     /// Times, owners and the like in extra fields of Info-ZIP, PKWARE and 7-Zip.
     ExtraField,
+    /// A local header that needs another version than its central record.
+    LocalVersion,
     /// Folders that have no entry of their own. Accepted by the strict reader too, and said.
     MissingDirectory,
     /// ZIP64 fields although the values would have fitted.
@@ -35,6 +37,7 @@ impl std::fmt::Display for Forgivable {
             Forgivable::DeflatedDirectory => "directories marked as deflated",
             Forgivable::EmptyWithDescriptor => "empty files with a data descriptor",
             Forgivable::ExtraField => "extra fields of old writers",
+            Forgivable::LocalVersion => "another version in a local header",
             Forgivable::MissingDirectory => "folders without an entry of their own",
             Forgivable::NeedlessZip64 => "needless ZIP64 fields",
             Forgivable::SizesTwice => "sizes before and after the data",

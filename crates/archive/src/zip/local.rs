@@ -36,12 +36,17 @@ impl Local {
         same("the flags", header.flags == entry.flags)?;
         same("the method", header.method == entry.method.id())?;
         same("the time", header.modified == entry.modified)?;
-        let lenient = forgiven.is_some();
         let extra = header.extra;
         let wide = extra::local(header.size, header.stored, extra, forgiven.as_deref_mut())?;
         // ZIP64 in one header only raises the version of that one.
         let versions = header.version == entry.version || wide.zip64 && header.version == 45;
-        same("the version", versions || lenient && header.version <= 63)?;
+        match forgiven.as_deref_mut() {
+            // Python and others look at each header for itself.
+            Some(forgiven) if !versions && header.version <= 63 => {
+                *forgiven.entry(Forgivable::LocalVersion).or_default() += 1;
+            }
+            _ => same("the version", versions)?,
+        }
         if header.flags & FLAG_DESCRIPTOR != 0 {
             let zero = (header.crc, wide.stored, wide.size) == (0, 0, 0);
             if let Some(forgiven) = forgiven
