@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::multipart::MultipartStore as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 use stillpoint_archive::depot::{Depot, Receipt};
 use stillpoint_archive::{
@@ -269,6 +270,29 @@ async fn parts_the_store_has_are_not_sent_again() {
     let (second, watched) = depot(Fault::None);
     second.upload("one", &path).await.unwrap();
     assert_eq!(watched.parts(), parts - recorded);
+}
+
+/// S3 drops uploads that were left alone, where a rule of the bucket says so.
+#[tokio::test]
+async fn an_upload_the_store_forgot_begins_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = archive(folder.path(), "a.zip", 200_000);
+    let store = Arc::new(InMemory::new());
+    let depot = |fault| {
+        let store = Arc::new(Watched::new(Arc::clone(&store), fault));
+        let depot = Depot::multipart(store, "depot").unwrap();
+        depot.part_size(20_000)
+    };
+    let cut = depot(Fault::Unreachable(20)).upload("one", &path).await;
+    cut.unwrap_err();
+    let started = object_store::path::Path::from("depot/one/upload/started.json");
+    let record = store.get(&started).await.unwrap().bytes().await.unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    let id = record["multipart_id"].as_str().unwrap().to_owned();
+    store.abort_multipart(&started, &id).await.unwrap();
+    let again = depot(Fault::Forgets).upload("one", &path).await.unwrap();
+    assert_eq!(depot(Fault::None).list().await.unwrap(), [again]);
+    depot(Fault::None).verify("one").await.unwrap();
 }
 
 /// A store that ignores "only if absent" would give one id to two archives.

@@ -21,12 +21,17 @@ fn verdicts(bytes: &[u8], options: &OpenOptions) -> [Option<Refusal>; 2] {
 
 /// Refused both ways, by seeking for `reason`.
 #[track_caller]
-fn refused(what: &str, bytes: &[u8], reason: fn(&Refusal) -> bool) {
+fn refused(what: &str, bytes: &[u8], reason: Reason) {
     let [seeking, passing] = verdicts(bytes, &OpenOptions::new());
     let seeking = seeking.unwrap_or_else(|| panic!("{what}: it opens"));
     assert!(reason(&seeking), "{what}: {seeking}");
     assert!(passing.is_some(), "{what}: it passes");
 }
+
+/// Whether a refusal is for what is wrong.
+type Reason = fn(&Refusal) -> bool;
+/// Makes something wrong.
+type Change<T> = fn(&mut T);
 
 fn hello() -> Entry {
     Entry::new("hello.txt", b"hello")
@@ -47,10 +52,10 @@ fn what_is_right_opens() {
 /// Both headers agree, and what they say is not allowed.
 #[test]
 fn what_no_entry_may_be() {
-    type Case = (&'static str, Entry, fn(&Refusal) -> bool);
+    type Case = (&'static str, Entry, Reason);
     let named = |name: &str| Entry::new(name, b"x");
-    let both = |change: fn(&mut Header)| hello().both(change);
-    let with = |change: fn(&mut Entry)| {
+    let both = |change: Change<Header>| hello().both(change);
+    let with = |change: Change<Entry>| {
         let mut entry = hello();
         change(&mut entry);
         entry
@@ -206,7 +211,7 @@ fn what_no_entry_may_be() {
 /// The two headers of an entry say different things.
 #[test]
 fn headers_that_disagree() {
-    let cases: [(&str, fn(&mut Header)); 8] = [
+    let cases: [(&str, Change<Header>); 8] = [
         ("the name", |h| h.name = b"hellO.txt".to_vec()),
         ("the flags", |h| h.flags = 1 << 11),
         ("the method", |h| h.method = 8),
@@ -288,7 +293,7 @@ fn descriptors_agree_with_the_directory() {
 
 #[test]
 fn entries_that_cannot_stand_together() {
-    let cases: [(&str, &str, fn(&Refusal) -> bool); 7] = [
+    let cases: [(&str, &str, Reason); 7] = [
         ("a", "a", is!(Refusal::Duplicate)),
         ("a", "A", is!(Refusal::CaseTwin { .. })),
         ("d/a", "D/b", is!(Refusal::CaseTwin { .. })),
@@ -333,7 +338,7 @@ fn every_byte_belongs_to_an_entry() {
 
 #[test]
 fn the_end_tells_the_truth() {
-    let cases: [(&str, fn(&mut End), fn(&Refusal) -> bool); 8] = [
+    let cases: [(&str, Change<End>, Reason); 8] = [
         ("disk", |e| e.disk = 1, is!(Refusal::MultiDisk)),
         (
             "directory's disk",
@@ -433,19 +438,19 @@ fn payload() -> Vec<Entry> {
 fn the_manifest_and_the_archive_agree() {
     let right = with_manifest(payload(), &text(&lines()));
     assert_eq!(verdicts(&right, &OpenOptions::new()), [None, None]);
-    let cases: [(&str, fn(&mut Vec<String>)); 12] = [
+    let cases: [(&str, Change<Vec<String>>); 12] = [
         ("another path", |l| l[2] = l[2].replace(r#""a""#, r#""b""#)),
         ("another size", |l| {
-            l[2] = l[2].replace(r#""size":1"#, r#""size":2"#)
+            l[2] = l[2].replace(r#""size":1"#, r#""size":2"#);
         }),
         ("another stored size", |l| {
-            l[2] = l[2].replace(r#""stored":1"#, r#""stored":2"#)
+            l[2] = l[2].replace(r#""stored":1"#, r#""stored":2"#);
         }),
         ("another mode", |l| l[2] = l[2].replace("0644", "0600")),
         ("no mode", |l| l[2] = l[2].replace(r#","mode":"0644""#, "")),
         ("no hash", |l| l[2] = l[2].replace("sha256", "sha512")),
         ("another hash", |l| {
-            l[2] = l[2].replace(&Digest::of(b"1").to_string(), &"0".repeat(64))
+            l[2] = l[2].replace(&Digest::of(b"1").to_string(), &"0".repeat(64));
         }),
         ("a seal", |l| {
             l[2] = l[2].replace(r#","class""#, r#","seal":{"salt":"","size":1},"class""#);
@@ -454,7 +459,7 @@ fn the_manifest_and_the_archive_agree() {
         ("one too many", |l| l.push(l[2].replace(r#""a""#, r#""b""#))),
         ("another order", |l| l.swap(1, 2)),
         ("a folder with content", |l| {
-            l[3] = l[3].replace(r#","mode""#, r#","size":0,"mode""#)
+            l[3] = l[3].replace(r#","mode""#, r#","size":0,"mode""#);
         }),
     ];
     for (what, change) in cases {
@@ -471,13 +476,13 @@ fn the_manifest_and_the_archive_agree() {
 
 #[test]
 fn the_manifest_is_whole() {
-    let cases: [(&str, fn(&mut String)); 8] = [
+    let cases: [(&str, Change<String>); 8] = [
         ("its root", |t| *t = t.replace(r#""root":"#, r#""toor":"#)),
         ("its entries", |t| {
-            *t = t.replace(r#""entries":3"#, r#""entries":4"#)
+            *t = t.replace(r#""entries":3"#, r#""entries":4"#);
         }),
         ("its bytes", |t| {
-            *t = t.replace(r#""bytes":24"#, r#""bytes":25"#)
+            *t = t.replace(r#""bytes":24"#, r#""bytes":25"#);
         }),
         ("text after it", |t| t.push('x')),
         ("its last line end", |t| {
@@ -485,7 +490,7 @@ fn the_manifest_is_whole() {
         }),
         ("its end line", |t| t.truncate(t.find(r#"{"end""#).unwrap())),
         ("a line that says nothing", |t| {
-            t.insert_str(t.find(r#"{"path":"a""#).unwrap(), "{}\n")
+            t.insert_str(t.find(r#"{"path":"a""#).unwrap(), "{}\n");
         }),
         ("chunks of nothing", |t| {
             t.insert_str(
@@ -504,7 +509,7 @@ fn the_manifest_is_whole() {
             is!(Refusal::BadDocument { .. } | Refusal::ManifestMismatch(_)),
         );
     }
-    let versions: [(&str, &str, fn(&Refusal) -> bool); 6] = [
+    let versions: [(&str, &str, Reason); 6] = [
         (
             r#""format":"stillpoint""#,
             r#""format":"other""#,
@@ -553,7 +558,7 @@ fn the_manifest_is_whole() {
 
 #[test]
 fn the_manifest_is_where_it_belongs() {
-    let mismatch: fn(&Refusal) -> bool = is!(Refusal::ManifestMismatch(_));
+    let mismatch: Reason = is!(Refusal::ManifestMismatch(_));
     let folder = || Entry::new("META-INF/", b"");
     let manifest = || Entry::new("META-INF/MANIFEST.jsonl", &text(&lines()));
     let whole = || [payload(), vec![folder()]].concat();

@@ -8,8 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
-use object_store::multipart::MultipartStore as _;
-use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode};
+use object_store::{ObjectStore as _, PutMode};
 use stillpoint_archive::depot::{Depot, s3};
 use stillpoint_archive::{Archive, Assurance, EntryOptions, Error, WriteOptions, create};
 use store::{Fault, Watched};
@@ -115,26 +114,6 @@ async fn a_server_without_conditional_writes_is_refused() {
     assert!(matches!(refused, Error::Unsupported(_)), "{refused}");
     assert_eq!(store.parts(), 0);
     depot.delete("one").await.unwrap();
-}
-
-#[tokio::test]
-#[ignore = "needs an S3 server: STILLPOINT_S3 names it; .ci/run starts one"]
-async fn an_upload_the_server_forgot_begins_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = archive(folder.path(), "a.zip");
-    let (depot_, _) = depot("forgotten", Fault::None);
-    depot_.delete("one").await.unwrap();
-    let (cut, _) = depot("forgotten", Fault::Unreachable(14));
-    cut.upload("one", &path).await.unwrap_err();
-    let store = s3(server()).unwrap();
-    let key = object_store::path::Path::from("forgotten/one/upload/started.json");
-    let started = store.get(&key).await.unwrap().bytes().await.unwrap();
-    let started: serde_json::Value = serde_json::from_slice(&started).unwrap();
-    let id = started["multipart_id"].as_str().unwrap().to_owned();
-    let archive = object_store::path::Path::from("forgotten/one/archive.zip");
-    store.abort_multipart(&archive, &id).await.unwrap();
-    depot_.upload("one", &path).await.unwrap();
-    depot_.delete("one").await.unwrap();
 }
 
 /// A process is ended at each request its upload makes, and the next one goes on.

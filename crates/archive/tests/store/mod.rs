@@ -24,6 +24,8 @@ use object_store::{
 pub enum Fault {
     /// The request has its effect, its answer is lost, and nothing gets through any more.
     AnswerLost(u64),
+    /// Parts for an upload that is gone are refused as S3 does it.
+    Forgets,
     /// The process ends, with nothing of it run to an end.
     Killed(u64),
     /// The condition of a conditional write is ignored.
@@ -155,7 +157,14 @@ impl<S: MultipartStore> MultipartStore for Watched<S> {
         bytes: PutPayload,
     ) -> Result<PartId> {
         self.parts.fetch_add(1, Ordering::Relaxed);
-        self.pass(self.inner.put_part(to, id, number, bytes)).await
+        let put = self.inner.put_part(to, id, number, bytes);
+        self.pass(put).await.map_err(|e| match self.fault {
+            Fault::Forgets => Error::NotFound {
+                path: to.to_string(),
+                source: e.into(),
+            },
+            _ => e,
+        })
     }
 
     async fn complete_multipart(
