@@ -40,6 +40,7 @@
 //! [`kind`](Error::kind), whether a [`retry`](Error::retry) makes sense, and above all what it
 //! left of the [`world`](Error::world).
 
+mod byte_size;
 mod consistency;
 mod digest;
 mod error;
@@ -50,6 +51,7 @@ mod resource;
 mod resource_ref;
 mod snapshot;
 
+pub use crate::byte_size::ByteSize;
 pub use crate::consistency::{Capture, Consistency, ConsistencyRecord, Memory};
 pub use crate::digest::Digest;
 pub use crate::error::{Error, ErrorKind, ErrorReport, Result, Retry, World};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use stillpoint_core::{
-    Error, ErrorKind, Part, Power, Resource, ResourceKind, ResourceRef, Result, Snapshot,
+    ByteSize, Error, ErrorKind, Part, Power, Resource, ResourceKind, ResourceRef, Result, Snapshot,
     SnapshotState,
 };
 use stillpoint_iaas::{Capabilities, Operation, OperationKind, Provider, ProviderExt};
@@ -250,18 +250,7 @@ fn build(steps: PlanBuilder<Action>, blocked: &[String]) -> Result<Option<Plan<A
 
 /// How a person names a size.
 fn size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if value.fract() == 0.0 {
-        format!("{value} {}", UNITS[unit])
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
+    ByteSize(bytes).to_string()
 }
 
 /// Bytes of all the parts.

@@ -1,0 +1,49 @@
+use serde_json::Value;
+use stillpoint_core::{Digest, Error, ErrorKind, Result};
+
+use super::Task;
+use crate::failure::{of_archive, stopped};
+use crate::jobs::Failed;
+use crate::place::{ArchiveRef, Shelf};
+use crate::staging::Staging;
+use crate::vault::blocking;
+
+impl Task {
+    /// Downloads the archive into the staging folder; one that is there is whole.
+    pub(super) async fn fetch(&self, archive: &ArchiveRef, root: Digest) -> Result<Value, Failed> {
+        let ArchiveRef::Depot { depot, id } = archive else {
+            let message = format!("{archive}: only an archive of a depot is fetched");
+            return Err(Error::new(ErrorKind::Internal, message).into());
+        };
+        let staging = self.staging(&Shelf::Depot(depot.clone()))?;
+        let fetched = self.fetch_into(&staging, depot, id, archive, root).await;
+        let Err(error) = fetched else {
+            return Ok(Value::Null);
+        };
+        let left = blocking(move || staging.remove()).await.is_err();
+        Err(Failed { error, left })
+    }
+
+    async fn fetch_into(
+        &self,
+        staging: &Staging,
+        depot: &str,
+        id: &str,
+        archive: &ArchiveRef,
+        root: Digest,
+    ) -> Result<()> {
+        let depot = &self.bench.vault.depot(depot)?.depot;
+        let entering = staging.clone();
+        let _entered = blocking(move || entering.enter()).await?;
+        let path = staging.archive();
+        if !path.exists() {
+            let downloaded = tokio::select! {
+                downloaded = depot.download(id, &path) => downloaded,
+                () = self.line.stop.asked() => return Err(stopped()),
+            };
+            downloaded.map_err(|error| of_archive(archive, error))?;
+        }
+        let (vault, place) = (self.bench.vault.clone(), archive.clone());
+        blocking(move || vault.open_same(&path, &place, root).map(drop)).await
+    }
+}

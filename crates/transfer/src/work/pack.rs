@@ -1,0 +1,155 @@
+use std::io::Write as _;
+use std::sync::Arc;
+
+use serde_json::Value;
+use stillpoint_archive::{
+    Class, EntryOptions, Error as ArchiveError, Metadata, Recipient, VerifyLevel, Watch,
+    WriteOptions, Writer, create,
+};
+use stillpoint_core::{Digest, Part, Result, Snapshot};
+use tokio::sync::mpsc;
+
+use super::volume::{Piece, read_volume};
+use super::{Task, bytes_of};
+use crate::document::{DOCUMENT, Document};
+use crate::failure::{as_archive, of_archive};
+use crate::jobs::Failed;
+use crate::place::Shelf;
+use crate::staging::Staging;
+use crate::vault::{Shared, blocking};
+
+/// Pieces of up to a MiB that wait between the provider and the archive.
+const AHEAD: usize = 4;
+
+impl Task {
+    /// Writes the archive into the staging folder; one that is there is whole.
+    pub(super) async fn pack(
+        &self,
+        shelf: &Shelf,
+        snapshot: Snapshot,
+        seal_for: &[String],
+    ) -> Result<Value, Failed> {
+        let staging = self.staging(shelf)?;
+        let recipients: Result<Vec<_>> = seal_for
+            .iter()
+            .map(|name| self.bench.vault.recipient(name))
+            .collect();
+        let packed = self.pack_into(&staging, snapshot, recipients?).await;
+        let Err(error) = packed else {
+            return Ok(Value::Null);
+        };
+        let left = blocking(move || staging.remove()).await.is_err();
+        Err(Failed { error, left })
+    }
+
+    async fn pack_into(
+        &self,
+        staging: &Staging,
+        snapshot: Snapshot,
+        recipients: Vec<Arc<dyn Recipient>>,
+    ) -> Result<()> {
+        let entering = staging.clone();
+        let entered = blocking(move || entering.enter()).await?;
+        if staging.archive().exists() {
+            return Ok(());
+        }
+        let (sender, pieces) = mpsc::channel(AHEAD);
+        let parts = snapshot.parts.clone();
+        let (path, cancel) = (staging.archive(), self.line.stop.archive());
+        let writing = blocking(move || {
+            // The folder is ours for as long as something is written there.
+            let _entered = entered;
+            let sealed = !recipients.is_empty();
+            let options = options(&snapshot, recipients, Watch::none().cancel(cancel));
+            create(&path, &options, |writer| {
+                write(writer, &snapshot, sealed, pieces)
+            })
+            .map(drop)
+            .map_err(|error| of_archive(&path.display(), error))
+        });
+        let (read, written) = tokio::join!(self.read(&parts, sender), writing);
+        // Where reading failed, the writer only saw that no more came.
+        read.and(written)
+    }
+
+    /// Sends all parts, one after the other.
+    async fn read(&self, parts: &[Part], sender: mpsc::Sender<Piece>) -> Result<()> {
+        let mut meter = self.line.meter(parts.iter().map(|part| part.size).sum());
+        let mut base = 0;
+        for part in parts {
+            let provider = self.provider(part.snapshot.provider())?;
+            let bytes = bytes_of(&**provider)?;
+            read_volume(bytes, part, &sender, |at| {
+                meter.reach(base + at);
+                self.line.stop.check()
+            })
+            .await?;
+            base += part.size;
+        }
+        Ok(())
+    }
+}
+
+fn options(snapshot: &Snapshot, recipients: Vec<Arc<dyn Recipient>>, watch: Watch) -> WriteOptions {
+    let mut metadata = serde_json::Map::new();
+    metadata.insert("content".to_owned(), "stillpoint-snapshot".into());
+    let options = WriteOptions::new()
+        .deterministic()
+        .snapshot_id(snapshot.id.to_string())
+        .metadata(Metadata::Own(metadata))
+        // The step after this one reads all of it.
+        .read_back(VerifyLevel::Quick)
+        .watch(watch, None);
+    recipients.into_iter().fold(options, |options, recipient| {
+        options.seal_for(Shared(recipient))
+    })
+}
+
+fn write(
+    writer: &mut Writer<'_>,
+    snapshot: &Snapshot,
+    sealed: bool,
+    mut pieces: mpsc::Receiver<Piece>,
+) -> Result<(), ArchiveError> {
+    let about = || {
+        EntryOptions::new().class(if sealed {
+            Class::Secret
+        } else {
+            Class::Internal
+        })
+    };
+    // Names do not depend on digests; these come with the last byte of each volume.
+    let names = Document::new(snapshot, &[]).volumes;
+    let mut digests = Vec::new();
+    for (name, part) in names.iter().zip(&snapshot.parts) {
+        let digest = write_volume(writer, name, &about().size(part.size), &mut pieces)?;
+        digests.push(digest);
+    }
+    let document = Document::new(snapshot, &digests).to_bytes();
+    writer.bytes(DOCUMENT, document, &about())
+}
+
+fn write_volume(
+    writer: &mut Writer<'_>,
+    name: &str,
+    about: &EntryOptions,
+    pieces: &mut mpsc::Receiver<Piece>,
+) -> Result<Digest, ArchiveError> {
+    let mut entry = writer.entry(name, about)?;
+    loop {
+        match pieces.blocking_recv() {
+            Some(Piece::Data(bytes)) => {
+                entry
+                    .write_all(&bytes)
+                    .map_err(|source| as_archive("packing", source))?;
+            }
+            Some(Piece::End(digest)) => {
+                entry.finish()?;
+                return Ok(digest);
+            }
+            Some(Piece::Hole(length)) => entry.hole(length)?,
+            // The reader failed, and says why.
+            None => return Err(ArchiveError::Cancelled),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use std::io::Read as _;
+
+use serde_json::Value;
+use stillpoint_archive::Archive;
+use stillpoint_core::{Digest, Error, ErrorKind, Result};
+use stillpoint_iaas::{CHUNK, ContentDigester};
+
+use super::Task;
+use crate::document::Document;
+use crate::failure::{of_archive, of_reading};
+use crate::jobs::{Meter, Stop};
+use crate::place::{ArchiveRef, Shelf};
+use crate::vault::blocking;
+
+impl Task {
+    /// Reads the staged archive as whoever restores it would.
+    pub(super) async fn prove(&self, shelf: &Shelf, wanted: Vec<Option<Digest>>) -> Result<Value> {
+        let path = self.staging(shelf)?.archive();
+        let (bench, line) = (self.bench.clone(), self.line.clone());
+        blocking(move || {
+            let place = ArchiveRef::File(path.clone());
+            // What was sealed for others only cannot be opened here: then its seals are proven.
+            let (archive, document) = bench.vault.open_made(&path, &place)?;
+            let Some(document) = document else {
+                return super::verify::in_full(&archive, &place, &line);
+            };
+            let sizes = document.snapshot.parts.iter().map(|part| part.size);
+            let mut meter = line.meter(sizes.sum());
+            let mut base = 0;
+            for (number, entry) in document.volumes.iter().enumerate() {
+                let part = &document.snapshot.parts[number];
+                let found = digest_of(&archive, entry, &line.stop, base, &mut meter)?;
+                let wanted = wanted.get(number).copied().flatten();
+                if part.digest != Some(found) || wanted.is_some_and(|it| it != found) {
+                    return Err(differs(&place, &document, number));
+                }
+                base += part.size;
+            }
+            Ok(Value::Null)
+        })
+        .await
+    }
+}
+
+/// The content digest of an entry, once the manifest has proven all of it.
+fn digest_of(
+    archive: &Archive,
+    entry: &str,
+    stop: &Stop,
+    base: u64,
+    meter: &mut Meter,
+) -> Result<Digest> {
+    let failed = |error| of_archive(&entry, error);
+    let mut reader = archive.reader(entry).map_err(failed)?;
+    let size = archive.entry(entry).map_or(0, |entry| entry.size());
+    let mut digester = ContentDigester::new(size);
+    let mut buffer = vec![0; 16 * CHUNK];
+    let mut at = 0;
+    loop {
+        let read = reader
+            .read(&mut buffer)
+            .map_err(|source| of_reading(&entry, source))?;
+        if read == 0 {
+            return Ok(digester.finish());
+        }
+        digester.update(at, &buffer[..read]);
+        at += read as u64;
+        meter.reach(base + at);
+        stop.check()?;
+    }
+}
+
+fn differs(place: &ArchiveRef, document: &Document, number: usize) -> Error {
+    let disk = &document.snapshot.parts[number].disk;
+    let message = format!("{place}: disk `{disk}` read back is not what was written");
+    Error::new(ErrorKind::Corrupt, message).advise("Check the storage below it, and export again")
+}
