@@ -37,16 +37,12 @@ pub(crate) async fn run(keep: bool) -> Result<()> {
     println!("Stillpoint quickstart, in {}", stage.shown());
     let theatre = Theatre::open(&stage.disks()?, &stage.state())?;
     let driving = tokio::spawn(theatre.still.run());
-    let played = tokio::select! {
-        played = play(&theatre) => played,
-        interrupt = tokio::signal::ctrl_c() => Err(match interrupt {
-            Ok(()) => "interrupted".into(),
-            Err(error) => error.into(),
-        }),
-    };
+    let played = unless_interrupted(play(&theatre, &stage.backup()?)).await;
     theatre.still.shutdown(Duration::from_secs(5)).await;
     driving.await??;
-    played?;
+    let kept = played?;
+    drop(theatre);
+    unless_interrupted(lose_and_restore(&stage, &kept)).await?;
     let after = if keep {
         "is left for you"
     } else {
@@ -56,7 +52,23 @@ pub(crate) async fn run(keep: bool) -> Result<()> {
     Ok(())
 }
 
-async fn play(theatre: &Theatre) -> Result<()> {
+async fn unless_interrupted<T>(play: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        played = play => played,
+        interrupt = tokio::signal::ctrl_c() => Err(match interrupt {
+            Ok(()) => "interrupted".into(),
+            Err(error) => error.into(),
+        }),
+    }
+}
+
+/// What is left when the machine is lost, and what its disks were.
+struct Kept {
+    archive: String,
+    before: Sums,
+}
+
+async fn play(theatre: &Theatre, backup: &Path) -> Result<Kept> {
     let Theatre { still, disks, .. } = theatre;
 
     chapter(
@@ -142,13 +154,58 @@ async fn play(theatre: &Theatre) -> Result<()> {
     .await?;
     theatre.prove_copies(&made.made, &snapshot, &before).await?;
 
-    chapter(9, "Delete the snapshot");
+    chapter(9, "Export the snapshot: a copy that shares no fate with it");
+    let ask = still.export(snapshot.id).to(backup);
+    follow(still, "exporting", ask).await?;
+    let listed = still.get(snapshot.id).await?;
+    let exported = listed.exports.first().ok_or("nothing was exported")?;
+    let disks = snapshot.parts.iter().map(|part| part.size).sum();
+    proven(
+        "archive",
+        format_args!(
+            "{} of {} disks, read back, root {}",
+            screen::size(exported.size),
+            screen::size(disks),
+            screen::short(&exported.root)
+        ),
+    );
+    let kept = Kept {
+        archive: exported.archive.clone(),
+        before,
+    };
+
+    chapter(10, "Delete the snapshot");
     follow(still, "deleting", still.delete(snapshot.id)).await?;
     match still.get(snapshot.id).await {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         _ => return Err("the deleted snapshot is still listed".into()),
     }
-    list(still).await
+    list(still).await?;
+    Ok(kept)
+}
+
+/// All is gone but the archive.
+async fn lose_and_restore(stage: &Stage, kept: &Kept) -> Result<()> {
+    chapter(11, "Lose the machine, and restore from the archive alone");
+    stage.wipe()?;
+    let theatre = Theatre::open(&stage.disks()?, &stage.state())?;
+    let Theatre { still, .. } = &theatre;
+    let driving = tokio::spawn(still.run());
+    fact("wiped", "the disks, their snapshots, and the catalogue");
+    list(still).await?;
+    follow(still, "importing", still.import(&kept.archive)).await?;
+    list(still).await?;
+    let ask = still.restore_from(&kept.archive).to_new("web-1");
+    follow(still, "restoring", ask).await?;
+    for (name, file, ..) in DISKS {
+        let made = format!("web-1-{name}");
+        if sums(&theatre.disks, [made.as_str()])?.get(&made) != kept.before.get(file) {
+            return Err(format!("{made} is not as {file} was").into());
+        }
+        proven(&made, format_args!("same SHA-256 as {file} had"));
+    }
+    still.shutdown(Duration::from_secs(5)).await;
+    Ok(driving.await??)
 }
 
 impl Theatre {

@@ -134,6 +134,7 @@ pub(crate) async fn list(still: &Stillpoint) -> Result<()> {
     for row in page.rows {
         let it = row.snapshot;
         let state = match it.state {
+            SnapshotState::Archived => "in an archive",
             SnapshotState::Taken => "taken",
             SnapshotState::Creating => "being taken",
             SnapshotState::Deleting => "being deleted",

@@ -56,6 +56,19 @@ impl Stage {
         Ok(disks)
     }
 
+    /// The folder for archives.
+    pub(crate) fn backup(&self) -> Result<PathBuf> {
+        let backup = self.path().join("backup");
+        fs::create_dir_all(&backup)?;
+        Ok(backup)
+    }
+
+    /// Removes the disks, their snapshots, and all that is known of them.
+    pub(crate) fn wipe(&self) -> Result<()> {
+        fs::remove_dir_all(self.disks()?)?;
+        Ok(fs::remove_file(self.state())?)
+    }
+
     /// The file with everything durable. Not among the disks: it is none.
     pub(crate) fn state(&self) -> PathBuf {
         self.path().join("state.redb")

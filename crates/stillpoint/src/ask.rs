@@ -96,10 +96,19 @@ impl<W: Wish> Ask<W> {
         Ok(JobHandle::new(self.engine, id))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut W)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut W)) -> Self {
         if let Ok(wish) = &mut self.wish {
             change(wish);
         }
+        self
+    }
+
+    /// A change that may be refused; planning and starting then say why.
+    #[cfg(feature = "transfer")]
+    pub(crate) fn try_with(mut self, change: impl FnOnce(&mut W) -> Result<()>) -> Self {
+        self.wish = self
+            .wish
+            .and_then(|mut wish| change(&mut wish).map(|()| wish));
         self
     }
 }
@@ -292,7 +301,7 @@ pub(crate) fn take(source: Result<ResourceRef>) -> Result<Take> {
     source.map(Take::of)
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 
     impl Sealed for super::Delete {}

@@ -18,6 +18,8 @@ pub struct Builder {
     state_file: Option<std::path::PathBuf>,
     providers: Vec<Result<Arc<dyn Provider>>>,
     executors: Vec<(String, Arc<dyn Executor>)>,
+    #[cfg(feature = "transfer")]
+    transfer: stillpoint_transfer::TransferBuilder,
     clock: Option<Arc<dyn Clock>>,
     node: Option<String>,
     read_only: bool,
@@ -63,6 +65,37 @@ impl Builder {
         self
     }
 
+    /// Exports to and imports from this depot, by this name. Archives on their way there and back
+    /// are in the folder `staging` meanwhile, which must exist and have room for them.
+    #[cfg(feature = "transfer")]
+    pub fn depot(
+        mut self,
+        name: impl Into<String>,
+        depot: stillpoint_transfer::depot::Depot,
+        staging: impl Into<std::path::PathBuf>,
+    ) -> Self {
+        self.transfer = self.transfer.depot(name, depot, staging);
+        self
+    }
+
+    /// Somebody whom exports can be [sealed for](crate::Ask::seal_for), by this name.
+    #[cfg(feature = "transfer")]
+    pub fn recipient(
+        mut self,
+        name: impl Into<String>,
+        recipient: impl stillpoint_transfer::Recipient + 'static,
+    ) -> Self {
+        self.transfer = self.transfer.recipient(name, recipient);
+        self
+    }
+
+    /// A key that sealed archives are opened with. Each is tried.
+    #[cfg(feature = "transfer")]
+    pub fn identity(mut self, identity: impl stillpoint_transfer::Identity + 'static) -> Self {
+        self.transfer = self.transfer.identity(identity);
+        self
+    }
+
     /// The clock; the system's by default.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -88,9 +121,21 @@ impl Builder {
     /// Whatever opening its parts gave, and [`ErrorKind::Invalid`] where there is no state or two
     /// providers have one name.
     pub fn build(self) -> Result<Stillpoint> {
-        let mut engine = Engine::builder(self.open_state()?);
+        let state = self.open_state()?;
+        let mut engine = Engine::builder(Arc::clone(&state));
+        #[cfg(feature = "transfer")]
+        let mut transfer = self.transfer;
         for provider in self.providers {
-            engine = engine.provider(provider?);
+            let provider = provider?;
+            #[cfg(feature = "transfer")]
+            {
+                transfer = transfer.provider(Arc::clone(&provider));
+            }
+            engine = engine.provider(provider);
+        }
+        #[cfg(feature = "transfer")]
+        {
+            engine = transfer.register(state, engine);
         }
         for (name, executor) in self.executors {
             engine = engine.executor(name, executor);

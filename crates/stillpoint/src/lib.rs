@@ -79,6 +79,8 @@ mod ask;
 mod builder;
 mod handle;
 mod stillpoint;
+#[cfg(feature = "transfer")]
+mod transfer;
 
 pub use stillpoint_core::*;
 pub use stillpoint_engine::{
@@ -90,6 +92,8 @@ pub use stillpoint_iaas::{self as iaas, Provider};
 pub use stillpoint_local as local;
 pub use stillpoint_restore::{Outcome, Phase};
 pub use stillpoint_state::{self as state, State, catalogue};
+#[cfg(feature = "transfer")]
+pub use stillpoint_transfer::{self as archives, ArchiveRef, Export, Import, RestoreFrom, Shelf};
 
 pub use crate::ask::{Ask, Delete, Planned, Settle, Wish};
 pub use crate::builder::Builder;

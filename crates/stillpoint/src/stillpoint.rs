@@ -25,6 +25,11 @@ impl Stillpoint {
         Self { engine }
     }
 
+    #[cfg(feature = "transfer")]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Asks for a snapshot of an instance or a volume: `prod/instance/web-1`.
     pub fn snapshot<R>(&self, source: R) -> Ask<Take>
     where

@@ -133,12 +133,16 @@ pub fn state_file(dir: &Path) -> PathBuf {
 
 /// A [`Stillpoint`] whose every durable write and every change asked of the provider is watched.
 pub fn watched(dir: &Path, watcher: &Watcher) -> Result<Stillpoint> {
+    watched_builder(dir, watcher)?.build()
+}
+
+/// What puts a [`watched`] one together.
+pub fn watched_builder(dir: &Path, watcher: &Watcher) -> Result<Builder> {
     let state: Arc<dyn State> = Arc::new(Redb::open_or_create(state_file(dir))?);
     let provider: Arc<dyn Provider> = Arc::new(LocalProvider::open("here", folder(dir))?);
-    Stillpoint::builder()
+    Ok(Stillpoint::builder()
         .state(watcher.state(state))
-        .provider(watcher.provider(provider))
-        .build()
+        .provider(watcher.provider(provider)))
 }
 
 /// A sparse file with random bytes at its start, in its middle and at its end.

@@ -2,8 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use stillpoint::iaas::{
-    BoxStream, Capabilities, Filter, Observation, Operation, OperationKey, Ticket, VolumeBytes,
+    BoxStream, Capabilities, Extent, Filter, Observation, Operation, OperationKey, Ticket,
+    VolumeBytes,
 };
 use stillpoint::state::{Batch, Committed, Entry, Revision, Scan, State};
 use stillpoint::{Provider, Resource, ResourceRef, Result};
@@ -11,6 +13,8 @@ use stillpoint::{Provider, Resource, ResourceRef, Result};
 /// A moment before or after something durable or outside may have changed.
 #[derive(Clone, Copy, Debug)]
 pub enum Moment<'a> {
+    /// Bytes of a volume or snapshot are read or written.
+    Bytes,
     Cancel(&'a OperationKey),
     Cancelled(&'a OperationKey),
     Commit,
@@ -21,11 +25,23 @@ pub enum Moment<'a> {
 
 /// Is told of every such moment, before anything goes on.
 #[derive(Clone)]
-pub struct Watcher(Arc<dyn Fn(Moment<'_>) + Send + Sync>);
+pub struct Watcher {
+    tell: Arc<dyn Fn(Moment<'_>) + Send + Sync>,
+    bytes: bool,
+}
 
 impl Watcher {
     pub fn new(tell: impl Fn(Moment<'_>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+        Self {
+            tell: Arc::new(tell),
+            bytes: false,
+        }
+    }
+
+    /// Also of every access to bytes, which are many.
+    pub fn with_bytes(mut self) -> Self {
+        self.bytes = true;
+        self
     }
 
     pub fn provider(&self, inner: Arc<dyn Provider>) -> Arc<dyn Provider> {
@@ -43,7 +59,7 @@ impl Watcher {
     }
 
     fn tell(&self, moment: Moment<'_>) {
-        (self.0)(moment);
+        (self.tell)(moment);
     }
 }
 
@@ -108,7 +124,41 @@ impl Provider for WatchedProvider {
     }
 
     fn bytes(&self) -> Option<&dyn VolumeBytes> {
+        if self.watcher.bytes {
+            return Some(self);
+        }
         self.inner.bytes()
+    }
+}
+
+impl WatchedProvider {
+    /// The bytes behind, which are about to be touched.
+    fn watched_bytes(&self) -> &dyn VolumeBytes {
+        self.watcher.tell(Moment::Bytes);
+        self.inner.bytes().expect("whoever is watched has bytes")
+    }
+}
+
+#[async_trait]
+impl VolumeBytes for WatchedProvider {
+    async fn size(&self, of: &ResourceRef) -> Result<u64> {
+        self.watched_bytes().size(of).await
+    }
+
+    async fn extents(&self, of: &ResourceRef, from: u64) -> Result<Vec<Extent>> {
+        self.watched_bytes().extents(of, from).await
+    }
+
+    async fn read(&self, of: &ResourceRef, offset: u64, length: usize) -> Result<Bytes> {
+        self.watched_bytes().read(of, offset, length).await
+    }
+
+    async fn write(&self, to: &ResourceRef, offset: u64, bytes: Bytes) -> Result<()> {
+        self.watched_bytes().write(to, offset, bytes).await
+    }
+
+    async fn flush(&self, volume: &ResourceRef) -> Result<()> {
+        self.watched_bytes().flush(volume).await
     }
 }
 

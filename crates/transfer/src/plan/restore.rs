@@ -27,6 +27,10 @@ struct Target<'a> {
 
 impl Planner<'_> {
     pub(crate) async fn restore_from(&self, wish: &RestoreFrom) -> Result<JobPlan> {
+        if wish.name.is_empty() {
+            let message = "it is not said what the new instance or volume is called";
+            return Err(Error::new(ErrorKind::Invalid, message).advise("Say to_new(NAME)"));
+        }
         // What stands in the way whatever is in the archive.
         let mut blocked = Vec::new();
         if let Some(name) = &wish.on {
