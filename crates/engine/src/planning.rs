@@ -22,7 +22,7 @@ use stillpoint_iaas::{Capabilities, Operation, OperationKind, Provider, Provider
 use stillpoint_restore::{Bracket, Plan, PlanBuilder, Step};
 
 use crate::action::{Action, Ask};
-use crate::plan::{Bound, JobPlan};
+use crate::plan::{Bound, Effect, JobPlan};
 use crate::request::{Request, Restore, Target};
 use crate::work::Workshop;
 
@@ -60,10 +60,31 @@ pub(crate) struct Restoring<'a> {
 impl Planner<'_> {
     /// The plan of a restore to wherever it goes.
     pub(crate) async fn restore(&self, restoring: &Restoring<'_>) -> Result<JobPlan> {
+        if restoring.snapshot.state == SnapshotState::Archived {
+            return Ok(self.only_archived(restoring));
+        }
         match &restoring.ask.to {
             Target::InPlace => self.in_place(restoring).await,
             Target::New { name } => self.anew(restoring, name).await,
             Target::Template { name } => self.template(restoring, name).await,
+        }
+    }
+
+    /// Whatever its provider has now, it is not this snapshot.
+    fn only_archived(&self, restoring: &Restoring<'_>) -> JobPlan {
+        let exports = restoring.snapshot.exports.iter();
+        let archives: Vec<&str> = exports.map(|it| &*it.archive).collect();
+        let archives = archives.join(" or ");
+        JobPlan {
+            request: restoring.request.clone(),
+            made_at: self.now,
+            targets: Vec::new(),
+            blocked_by: vec![format!("only archives hold it: restore it from {archives}")],
+            changes: Vec::new(),
+            omitted: restoring.snapshot.omitted.clone(),
+            claims: Vec::new(),
+            effect: Effect::None,
+            steps: None,
         }
     }
 
@@ -87,7 +108,6 @@ impl Planner<'_> {
         let Restoring { ask, snapshot, .. } = restoring;
         match snapshot.state {
             SnapshotState::Partial | SnapshotState::Taken => {}
-            SnapshotState::Archived => blocked.push(only_archived(snapshot)),
             SnapshotState::Creating => blocked.push("the snapshot is still being taken".into()),
             _ => blocked.push("the snapshot is being deleted".into()),
         }
@@ -216,14 +236,6 @@ fn find_entry<'a>(
         )
         .advise("Register it with the builder, or correct the name")
     })
-}
-
-fn only_archived(snapshot: &Snapshot) -> String {
-    let archives: Vec<&str> = snapshot.exports.iter().map(|it| &*it.archive).collect();
-    format!(
-        "only archives hold it: restore it from {}",
-        archives.join(" or ")
-    )
 }
 
 fn bound(resource: &Resource) -> Bound {

@@ -2,6 +2,7 @@
 //! and finds what it had done.
 
 mod deliver;
+mod entry;
 mod fetch;
 mod fill;
 mod pack;

@@ -196,6 +196,48 @@ async fn progress_is_in_bytes_and_once_is_once() {
     end(still).await;
 }
 
+/// What is in memory depends on the cores and not on the disk.
+#[tokio::test]
+#[ignore = "reads 10 GiB of zeros; .ci/run runs it"]
+async fn ten_gib_fit_into_128_mib() {
+    use std::os::unix::fs::FileExt;
+    let bed = Bed::empty_in(&std::env::temp_dir());
+    let file = fs::File::create(bed.file("large.img")).unwrap();
+    file.set_len(10 << 30).unwrap();
+    let mut piece = vec![0; 1 << 20];
+    for at in 0..64 {
+        fastrand::Rng::with_seed(at).fill(&mut piece);
+        file.write_all_at(&piece, at * (160 << 20)).unwrap();
+    }
+    drop(file);
+    let still = bed.start();
+    let ask = still
+        .snapshot("here/volume/large.img")
+        .without_verification();
+    let taken = ask.await.unwrap();
+    let exported = still.export(taken.id).to(backup(&bed)).await.unwrap();
+    assert!(exported.size < 80 << 20, "{exported:?}");
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak: u64 = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    println!("peak {peak} kB");
+    assert!(peak < 128 << 10, "{peak} kB");
+    still
+        .restore_from(&exported.archive)
+        .to_new("back")
+        .await
+        .unwrap();
+    let sparse = fs::metadata(bed.file("back")).unwrap();
+    let allocated = std::os::unix::fs::MetadataExt::blocks(&sparse) * 512;
+    assert!(allocated < 80 << 20, "{allocated} bytes of a sparse disk");
+    end(still).await;
+}
+
 /// A stop leaves nothing, wherever it comes.
 #[tokio::test]
 async fn a_stop_leaves_nothing() {

@@ -1,18 +1,18 @@
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use serde_json::Value;
 use stillpoint_archive::{
     Class, EntryOptions, Error as ArchiveError, Metadata, Recipient, VerifyLevel, Watch,
     WriteOptions, Writer, create,
 };
-use stillpoint_core::{Digest, Part, Result, Snapshot};
-use tokio::sync::mpsc;
+use stillpoint_core::{Digest, ErrorKind, Part, Result, Snapshot};
 
 use super::volume::{Piece, read_volume};
 use super::{Task, bytes_of};
 use crate::document::{DOCUMENT, Document};
-use crate::failure::{as_archive, of_archive};
+use crate::failure::{as_archive, of_archive, of_io};
 use crate::jobs::Failed;
 use crate::place::Shelf;
 use crate::staging::Staging;
@@ -53,27 +53,41 @@ impl Task {
         if staging.archive().exists() {
             return Ok(());
         }
-        let (sender, pieces) = mpsc::channel(AHEAD);
+        let (sender, pieces) = mpsc::sync_channel(AHEAD);
         let parts = snapshot.parts.clone();
         let (path, cancel) = (staging.archive(), self.line.stop.archive());
-        let writing = blocking(move || {
+        let writing = move || {
             // The folder is ours for as long as something is written there.
             let _entered = entered;
             let sealed = !recipients.is_empty();
             let options = options(&snapshot, recipients, Watch::none().cancel(cancel));
             create(&path, &options, |writer| {
-                write(writer, &snapshot, sealed, pieces)
+                write(writer, &snapshot, sealed, &pieces)
             })
             .map(drop)
             .map_err(|error| of_archive(&path.display(), error))
+        };
+        // A thread of its own: one of the runtime's, waiting for a provider that waits for its
+        // time, would hold up a virtual clock for ever.
+        let writer = thread::Builder::new().name("stillpoint-pack".to_owned());
+        let writer = writer
+            .spawn(writing)
+            .map_err(|source| of_io("starting a thread", &source))?;
+        let read = self.read(&parts, sender).await;
+        let written = blocking(move || match writer.join() {
+            Ok(written) => written,
+            Err(panic) => std::panic::resume_unwind(panic),
         });
-        let (read, written) = tokio::join!(self.read(&parts, sender), writing);
-        // Where reading failed, the writer only saw that no more came.
-        read.and(written)
+        let written = written.await;
+        // Of one that stopped the other only knows that it did.
+        match (read, written) {
+            (Err(read), Err(written)) if read.kind() == ErrorKind::Cancelled => Err(written),
+            (read, written) => read.and(written),
+        }
     }
 
     /// Sends all parts, one after the other.
-    async fn read(&self, parts: &[Part], sender: mpsc::Sender<Piece>) -> Result<()> {
+    async fn read(&self, parts: &[Part], sender: mpsc::SyncSender<Piece>) -> Result<()> {
         let mut meter = self.line.meter(parts.iter().map(|part| part.size).sum());
         let mut base = 0;
         for part in parts {
@@ -109,7 +123,7 @@ fn write(
     writer: &mut Writer<'_>,
     snapshot: &Snapshot,
     sealed: bool,
-    mut pieces: mpsc::Receiver<Piece>,
+    pieces: &mpsc::Receiver<Piece>,
 ) -> Result<(), ArchiveError> {
     let about = || {
         EntryOptions::new().class(if sealed {
@@ -122,7 +136,7 @@ fn write(
     let names = Document::new(snapshot, &[]).volumes;
     let mut digests = Vec::new();
     for (name, part) in names.iter().zip(&snapshot.parts) {
-        let digest = write_volume(writer, name, &about().size(part.size), &mut pieces)?;
+        let digest = write_volume(writer, name, &about().size(part.size), pieces)?;
         digests.push(digest);
     }
     let document = Document::new(snapshot, &digests).to_bytes();
@@ -133,23 +147,23 @@ fn write_volume(
     writer: &mut Writer<'_>,
     name: &str,
     about: &EntryOptions,
-    pieces: &mut mpsc::Receiver<Piece>,
+    pieces: &mpsc::Receiver<Piece>,
 ) -> Result<Digest, ArchiveError> {
     let mut entry = writer.entry(name, about)?;
     loop {
-        match pieces.blocking_recv() {
-            Some(Piece::Data(bytes)) => {
+        match pieces.recv() {
+            Ok(Piece::Data(bytes)) => {
                 entry
                     .write_all(&bytes)
                     .map_err(|source| as_archive("packing", source))?;
             }
-            Some(Piece::End(digest)) => {
+            Ok(Piece::End(digest)) => {
                 entry.finish()?;
                 return Ok(digest);
             }
-            Some(Piece::Hole(length)) => entry.hole(length)?,
+            Ok(Piece::Hole(length)) => entry.hole(length)?,
             // The reader failed, and says why.
-            None => return Err(ArchiveError::Cancelled),
+            Err(_) => return Err(ArchiveError::Cancelled),
         }
     }
 }

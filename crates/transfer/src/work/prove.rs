@@ -1,13 +1,11 @@
-use std::io::Read as _;
-
 use serde_json::Value;
 use stillpoint_archive::Archive;
 use stillpoint_core::{Digest, Error, ErrorKind, Result};
-use stillpoint_iaas::{CHUNK, ContentDigester};
+use stillpoint_iaas::ContentDigester;
 
 use super::Task;
+use super::entry::Entry;
 use crate::document::Document;
-use crate::failure::{of_archive, of_reading};
 use crate::jobs::{Meter, Stop};
 use crate::place::{ArchiveRef, Shelf};
 use crate::vault::blocking;
@@ -50,23 +48,19 @@ fn digest_of(
     base: u64,
     meter: &mut Meter,
 ) -> Result<Digest> {
-    let failed = |error| of_archive(&entry, error);
-    let mut reader = archive.reader(entry).map_err(failed)?;
     let size = archive.entry(entry).map_or(0, |entry| entry.size());
     let mut digester = ContentDigester::new(size);
-    let mut buffer = vec![0; 16 * CHUNK];
-    let mut at = 0;
+    let mut entry = Entry::open(archive, entry)?;
     loop {
-        let read = reader
-            .read(&mut buffer)
-            .map_err(|source| of_reading(&entry, source))?;
-        if read == 0 {
+        let stretch = entry.next()?;
+        for (offset, run) in stretch.runs() {
+            digester.update(offset, &run);
+        }
+        meter.reach(base + stretch.end());
+        stop.check()?;
+        if stretch.is_last() {
             return Ok(digester.finish());
         }
-        digester.update(at, &buffer[..read]);
-        at += read as u64;
-        meter.reach(base + at);
-        stop.check()?;
     }
 }
 

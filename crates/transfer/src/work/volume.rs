@@ -1,9 +1,11 @@
+use std::sync::mpsc;
+
 use bytes::Bytes;
 use stillpoint_core::{Digest, Error, ErrorKind, Part, Result};
 use stillpoint_iaas::{ContentDigester, VolumeBytes};
-use tokio::sync::mpsc;
 
 use crate::failure::stopped;
+use crate::vault::blocking;
 
 /// How much is read at a time.
 const READ: usize = 1 << 20;
@@ -24,7 +26,7 @@ pub(super) enum Piece {
 pub(super) async fn read_volume(
     bytes: &dyn VolumeBytes,
     part: &Part,
-    pieces: &mpsc::Sender<Piece>,
+    pieces: &mpsc::SyncSender<Piece>,
     mut seen: impl FnMut(u64) -> Result<()> + Send,
 ) -> Result<()> {
     let of = &part.snapshot;
@@ -79,9 +81,10 @@ pub(super) async fn read_volume(
     seen(size)
 }
 
-async fn send(pieces: &mpsc::Sender<Piece>, piece: Piece) -> Result<()> {
+async fn send(pieces: &mpsc::SyncSender<Piece>, piece: Piece) -> Result<()> {
+    let pieces = pieces.clone();
     // Who no longer takes any has failed, and says why.
-    pieces.send(piece).await.map_err(|_| stopped())
+    blocking(move || pieces.send(piece).map_err(|_| stopped())).await
 }
 
 fn changed(part: &Part, what: &str) -> Error {
