@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +13,10 @@ use tokio::time::Instant;
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The instant it is. It may stop and it may jump, both ways.
     fn now(&self) -> Timestamp;
+
+    /// How much time has passed since some instant that stays the same, in one process, however
+    /// the clock was set meanwhile. It goes as [`sleep`](Self::sleep) does.
+    fn passed(&self) -> Duration;
 
     /// Returns after this much time has passed, however the clock was set meanwhile.
     async fn sleep(&self, duration: Duration);
@@ -39,6 +44,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn passed(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -83,6 +93,10 @@ impl Clock for TokioClock {
         self.at
             .saturating_add(self.since.elapsed())
             .unwrap_or(Timestamp::MAX)
+    }
+
+    fn passed(&self) -> Duration {
+        self.since.elapsed()
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -88,6 +88,11 @@ impl Driver {
         id: JobId,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Option<Self>> {
+        match shared.store.job(id).await {
+            // Its start was not acknowledged, and did not happen.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            job => job?,
+        };
         let leases = Leases::new(Arc::clone(&shared.store.state));
         let name = lease_name(id);
         let lease = leases

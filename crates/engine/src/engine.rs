@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use futures_util::future::{Either, select};
-use stillpoint_core::{Error, ErrorKind, JobId, Result, Snapshot};
+use stillpoint_core::{Error, ErrorKind, JobId, Result, Snapshot, World};
 use stillpoint_iaas::{Provider, ProviderExt};
 use stillpoint_restore::{Event, Machine, Record};
 use stillpoint_state::State;
@@ -154,6 +154,10 @@ impl Engine {
             if let Some(job) = self.shared.store.once(key).await? {
                 let started = self.shared.store.job(job).await?.job;
                 if started.request == *request {
+                    // Whoever started it may have got no answer, and so nobody drives it yet.
+                    if started.outcome.is_none() {
+                        self.kick(job);
+                    }
                     return Ok(job);
                 }
                 let message = format!("`{key}` stands for another request: {}", started.request);
@@ -293,7 +297,9 @@ impl Engine {
             .store
             .put_job(&mut batch, &row.job, true)
             .await?;
-        self.shared.store.state.commit(batch).await?;
+        let resumed = self.shared.store.state.commit(batch).await;
+        self.kick_if_unknown(&resumed, id);
+        resumed?;
         lock(&self.shared.given_up).remove(&id);
         self.kick(id);
         Ok(())
@@ -386,7 +392,9 @@ impl Engine {
         if matches!(plan.effect, Effect::Safeguard { .. } | Effect::Take { .. }) {
             job.snapshot = Some(shared.snapshot_id(now)?);
         }
-        shared.store.begin(&job, plan, once).await?;
+        let begun = shared.store.begin(&job, plan, once).await;
+        self.kick_if_unknown(&begun, job.id);
+        begun?;
         shared.tell(job.id, What::Started);
         self.kick(job.id);
         Ok(job.id)
@@ -472,6 +480,16 @@ impl Engine {
     fn kick(&self, id: JobId) {
         // Without a running engine it waits in the state.
         let _ = self.shared.starts.send(id);
+    }
+
+    /// A write that nobody acknowledged may have been made, and then the job has to be driven.
+    fn kick_if_unknown<T>(&self, written: &Result<T>, id: JobId) {
+        if written
+            .as_ref()
+            .is_err_and(|error| error.world() == World::Unknown)
+        {
+            self.kick(id);
+        }
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {

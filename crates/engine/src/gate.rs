@@ -3,7 +3,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::select;
-use jiff::{SignedDuration, Timestamp};
 use stillpoint_iaas::Limits;
 
 use crate::clock::Clock;
@@ -14,6 +13,9 @@ const BACK_OFF: Duration = Duration::from_secs(30);
 
 /// What stands before a provider: at most so many operations at once, at most so many submits in
 /// so much time, first come first served.
+///
+/// It measures time that passes and reads no clock: one that is set, forth or back, makes nobody
+/// wait for longer or go too soon.
 #[derive(Debug)]
 pub(crate) struct Gate {
     limits: Limits,
@@ -30,14 +32,14 @@ struct Now {
     /// Operations under way.
     inside: u32,
     /// When the last submits went out, oldest first; no more than the rate counts.
-    sent: VecDeque<Timestamp>,
+    sent: VecDeque<Duration>,
     /// Submits that nobody has answered yet.
     unanswered: u32,
     /// The provider asked for silence until then.
-    quiet_until: Option<Timestamp>,
-    /// Its last answer was that it is asked too much: the next one goes alone, and only when that
-    /// is taken do the others follow.
-    wary: bool,
+    quiet_until: Option<Duration>,
+    /// It said that it is asked too much: then one goes alone, and with each that is taken twice
+    /// as many as before. None where it never said so lately.
+    window: Option<u32>,
 }
 
 /// The right to have one operation under way; it ends when this is dropped.
@@ -101,20 +103,11 @@ impl Gate {
         Pass { gate: self }
     }
 
-    async fn wait_until(&self, at: Timestamp, standing: &Standing<'_>) {
-        // A clock that jumps back must not turn a short wait into a long one.
-        let rate = self.limits.rate.map_or(Duration::ZERO, |rate| rate.per);
-        let longest = rate.max(BACK_OFF);
-        let wait = Duration::try_from(self.clock.now().duration_until(at)).unwrap_or_default();
+    async fn wait_for(&self, time: Duration, standing: &Standing<'_>) {
         // Somebody more urgent may come meanwhile.
         let called = standing.called();
         futures_util::pin_mut!(called);
-        select(self.clock.sleep(wait.min(longest)), called).await;
-        if wait > longest {
-            let mut now = self.lock();
-            now.sent.clear();
-            now.quiet_until = None;
-        }
+        select(self.clock.sleep(time), called).await;
     }
 
     fn let_in(&self) -> bool {
@@ -143,13 +136,13 @@ impl Turn {
         let standing = self.place.wait();
         loop {
             let wait = match standing.is_first() {
-                true => gate.lock().wait(&gate.limits, gate.clock.now()),
+                true => gate.lock().wait(&gate.limits, gate.clock.passed()),
                 false => Wait::Called,
             };
             match wait {
                 Wait::Called => standing.called().await,
                 Wait::Over => break,
-                Wait::Until(at) => gate.wait_until(at, &standing).await,
+                Wait::For(time) => gate.wait_for(time, &standing).await,
             }
         }
         Sent {
@@ -162,21 +155,21 @@ impl Turn {
 enum Wait {
     Called,
     Over,
-    Until(Timestamp),
+    For(Duration),
 }
 
 impl Now {
     /// Whether a submit may go out now; where it may, it does.
-    fn wait(&mut self, limits: &Limits, now: Timestamp) -> Wait {
+    fn wait(&mut self, limits: &Limits, now: Duration) -> Wait {
         let rate = limits.rate.and_then(|rate| {
             let full = self.sent.len() >= usize::try_from(rate.calls.max(1)).unwrap_or(usize::MAX);
             let oldest = full.then(|| self.sent.front()).flatten()?;
-            oldest.saturating_add(rate.per).ok()
+            Some(oldest.saturating_add(rate.per))
         });
         if let Some(at) = rate.max(self.quiet_until).filter(|at| *at > now) {
-            return Wait::Until(at);
+            return Wait::For(at - now);
         }
-        if self.wary && self.unanswered > 0 {
+        if self.window.is_some_and(|window| self.unanswered >= window) {
             return Wait::Called;
         }
         self.quiet_until = None;
@@ -194,17 +187,24 @@ impl Now {
 impl Sent {
     /// The provider took the call.
     pub(crate) fn taken(self) {
-        self.gate.lock().wary = false;
+        let all = self.gate.limits.at_once;
+        let mut now = self.gate.lock();
+        now.window = now
+            .window
+            .map(|window| window * 2)
+            .filter(|window| *window < all);
     }
 
     /// The provider refused the call for coming too fast.
     pub(crate) fn refused(self, after: Option<Duration>) {
-        let wait =
-            SignedDuration::try_from(after.unwrap_or(BACK_OFF)).unwrap_or(SignedDuration::MAX);
-        let until = self.gate.clock.now().saturating_add(wait);
+        let until = self
+            .gate
+            .clock
+            .passed()
+            .saturating_add(after.unwrap_or(BACK_OFF));
         let mut now = self.gate.lock();
-        now.quiet_until = now.quiet_until.max(Some(until.unwrap_or(Timestamp::MAX)));
-        now.wary = true;
+        now.quiet_until = now.quiet_until.max(Some(until));
+        now.window = Some(1);
     }
 }
 

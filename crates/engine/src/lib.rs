@@ -67,8 +67,8 @@
 //! At most as many operations at once, and as many submits in a time, as the provider's
 //! [`Limits`](stillpoint_iaas::Limits) say, first come first served; only what keeps a guest frozen
 //! or off goes before others. A call that is refused for coming too fast is no failure: it keeps
-//! its place, waits, and goes again alone; when it is taken, the others follow. No deadline runs
-//! while a call waits for its turn.
+//! its place, waits, and goes again alone; with each call that is taken twice as many follow. No
+//! deadline runs while a call waits for its turn.
 //!
 //! # Steps and requests of your own
 //!

@@ -1,62 +1,12 @@
-//! Limits are kept, and everything is told.
+//! Everything is told.
 
 mod common;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use common::{Bench, CloudClock, Story};
+use common::{Bench, Story};
 use stillpoint_core::Unit;
-use stillpoint_engine::{Engine, Request, Take, What};
-use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud};
-use stillpoint_iaas::{Limits, RateLimit};
+use stillpoint_engine::What;
+use stillpoint_iaas::sim::Personality;
 use stillpoint_restore::Event;
-use stillpoint_state::Memory;
-
-#[tokio::test(start_paused = true)]
-async fn one_call_in_ten_minutes_is_never_refused() {
-    let rate = RateLimit {
-        calls: 1,
-        per: Duration::from_secs(600),
-    };
-    let limits = Limits {
-        at_once: 4,
-        rate: Some(rate),
-        call_timeout: Duration::from_secs(30),
-    };
-    let cloud = SimCloud::builder(Personality::Declarative)
-        .name("prod")
-        .limits(limits)
-        .build();
-    let engine = Engine::builder(Arc::new(Memory::new()))
-        .provider(Arc::new(cloud.connect()))
-        .clock(Arc::new(CloudClock(cloud.clock())))
-        .build()
-        .unwrap();
-    let driving = tokio::spawn(engine.run());
-    let started = cloud.now();
-    let mut jobs = Vec::new();
-    for number in 0..12 {
-        let name = format!("web-{number}");
-        let web = cloud.add_instance(NewInstance::new(name).disk("root", 4096).off());
-        let plan = engine.plan(&Request::Take(Take::of(web))).await.unwrap();
-        jobs.push(engine.start(&plan).await.unwrap());
-    }
-    let mut ends = Vec::new();
-    for job in jobs {
-        let job = engine.wait(job).await.unwrap();
-        assert!(job.is_good(), "{job:#?}");
-        ends.push(job.ended_at.unwrap());
-    }
-    assert!(ends.is_sorted(), "first come, first served: {ends:?}");
-    assert_eq!(cloud.calls().rate_limited, 0);
-    let took = Duration::try_from(cloud.now().duration_since(started)).unwrap();
-    assert!(
-        took < Duration::from_secs(600 * 12),
-        "no time is lost either: {took:?}"
-    );
-    driving.abort();
-}
 
 #[tokio::test(start_paused = true)]
 async fn every_change_is_told_and_progress_never_goes_back() {

@@ -17,6 +17,10 @@ impl Clock for LifeClock {
         self.0.service_now()
     }
 
+    fn passed(&self) -> Duration {
+        self.0.passed()
+    }
+
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }

@@ -359,7 +359,7 @@ impl World {
         let _ = self.inner.blows.send((life, blow));
     }
 
-    fn passed(&self) -> Duration {
+    pub(crate) fn passed(&self) -> Duration {
         Duration::try_from(self.now().duration_since(START)).unwrap_or_default()
     }
 

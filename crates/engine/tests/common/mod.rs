@@ -62,6 +62,11 @@ impl Clock for CloudClock {
         (self.0)()
     }
 
+    fn passed(&self) -> std::time::Duration {
+        let passed = self.now().duration_since(Timestamp::UNIX_EPOCH);
+        passed.try_into().unwrap()
+    }
+
     async fn sleep(&self, duration: std::time::Duration) {
         tokio::time::sleep(duration).await;
     }

@@ -47,6 +47,11 @@ impl Clock for HostClock {
         (self.cloud)() + SignedDuration::from_secs(self.wrong_by.load(Ordering::SeqCst))
     }
 
+    fn passed(&self) -> Duration {
+        let passed = (self.cloud)().duration_since(Timestamp::UNIX_EPOCH);
+        passed.try_into().unwrap()
+    }
+
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }

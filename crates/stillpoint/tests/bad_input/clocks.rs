@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stillpoint::{Clock, JobQuery};
+use stillpoint::{Clock, JobQuery, SystemClock};
 
 use crate::bed::{Bed, WEB};
 use crate::end;
@@ -24,6 +24,10 @@ impl Clock for Odd {
         let turned = jiff::SignedDuration::from_hours(if (looks / 5) % 2 == 0 { 1 } else { -1 });
         self.stopped
             .unwrap_or_else(|| jiff::Timestamp::now() + turned)
+    }
+
+    fn passed(&self) -> Duration {
+        SystemClock.passed()
     }
 
     async fn sleep(&self, duration: Duration) {
