@@ -59,6 +59,17 @@ impl Builder {
         self
     }
 
+    /// Takes snapshots of what a project in an OpenStack cloud has, under this provider name.
+    ///
+    /// [`OpenStack::builder`](stillpoint_openstack::OpenStack::builder) has more to choose.
+    #[cfg(feature = "openstack")]
+    pub fn openstack(mut self, name: &str, cloud: stillpoint_openstack::CloudConfig) -> Self {
+        let provider = stillpoint_openstack::OpenStack::new(name, cloud);
+        self.providers
+            .push(provider.map(|provider| Arc::new(provider) as Arc<_>));
+        self
+    }
+
     /// Carries out the custom steps of that name.
     pub fn executor(mut self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
         self.executors.push((name.into(), executor));

@@ -72,6 +72,7 @@
 //! All are off by default, and none changes what another does.
 //!
 //! - `local`: volumes as files of this machine.
+//! - `openstack`: projects in OpenStack clouds.
 //! - `redb`: state in one file of this machine.
 //! - `sim`: the simulated cloud, for tests.
 
@@ -90,6 +91,8 @@ pub use stillpoint_engine::{
 pub use stillpoint_iaas::{self as iaas, Provider};
 #[cfg(feature = "local")]
 pub use stillpoint_local as local;
+#[cfg(feature = "openstack")]
+pub use stillpoint_openstack as openstack;
 pub use stillpoint_restore::{Outcome, Phase};
 pub use stillpoint_state::{self as state, State, catalogue};
 #[cfg(feature = "transfer")]

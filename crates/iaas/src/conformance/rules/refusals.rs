@@ -145,6 +145,11 @@ fn everything<B: TestBed>(
             instance: instance.clone(),
         },
         trial.create_volume(),
+        // While it is the latest snapshot: some systems revert to no other.
+        Operation::Revert {
+            volume: volume.clone(),
+            to: snapshot.clone(),
+        },
         trial.take_one(volume),
         Operation::CreateImage {
             name: trial.name(),
@@ -153,10 +158,6 @@ fn everything<B: TestBed>(
         },
         Operation::PowerOff {
             instance: instance.clone(),
-        },
-        Operation::Revert {
-            volume: volume.clone(),
-            to: snapshot.clone(),
         },
         Operation::Detach {
             instance: instance.clone(),
