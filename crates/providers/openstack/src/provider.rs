@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use stillpoint_core::{Consistency, CopyKind, Memory, Resource, ResourceKind, ResourceRef, Result};
 use stillpoint_iaas::{
@@ -14,6 +16,7 @@ use stillpoint_iaas::{
 use crate::builder::Builder;
 use crate::cloud::Cloud;
 use crate::config::CloudConfig;
+use crate::images::ImageBytes;
 use crate::ops::{Ask, SUPPORTED};
 
 /// A project in an OpenStack cloud. See the [crate's documentation](crate).
@@ -41,6 +44,30 @@ impl OpenStack {
     /// As [`new`](Self::new), with more to choose.
     pub fn builder(name: &str, config: CloudConfig) -> Builder {
         Builder::new(name, config)
+    }
+
+    /// How many bytes an image has, what they are, and the digest that Glance keeps of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Precondition`](stillpoint_core::ErrorKind::Precondition) while it is not
+    /// complete.
+    pub async fn image_bytes(&self, image: &ResourceRef) -> Result<ImageBytes> {
+        self.cloud.image_bytes(image).await
+    }
+
+    /// A range of an image's bytes as they are stored, as they come. Fewer than asked for are an
+    /// error at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// Those of the first answer; later ones come in the stream.
+    pub async fn read_image(
+        &self,
+        image: &ResourceRef,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.cloud.read_image(image, range).await
     }
 
     pub(crate) fn of(cloud: Cloud, at_once: u32, settle: Duration, timeout: Duration) -> Self {

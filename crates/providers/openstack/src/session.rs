@@ -49,7 +49,6 @@ pub(crate) struct Call {
 
 #[derive(Clone, Debug)]
 enum Body {
-    Bytes(Bytes),
     Json(Value, &'static str),
     None,
 }
@@ -87,11 +86,6 @@ impl Call {
 
     pub(crate) fn json(mut self, body: Value, media: &'static str) -> Self {
         self.body = Body::Json(body, media);
-        self
-    }
-
-    pub(crate) fn bytes(mut self, bytes: Bytes) -> Self {
-        self.body = Body::Bytes(bytes);
         self
     }
 
@@ -211,9 +205,6 @@ impl Session {
             request = request.header(name, value);
         }
         request = match &call.body {
-            Body::Bytes(bytes) => request
-                .header(CONTENT_TYPE, "application/octet-stream")
-                .body(bytes.clone()),
             Body::Json(value, media) => {
                 request.header(CONTENT_TYPE, *media).body(value.to_string())
             }

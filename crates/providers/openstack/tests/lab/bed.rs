@@ -28,7 +28,9 @@ pub(crate) fn config(cloud: &str) -> CloudConfig {
 }
 
 pub(crate) fn provider() -> OpenStack {
-    OpenStack::builder(LAB, config("demo-appcred"))
+    let cloud = std::env::var("STILLPOINT_OPENSTACK_CLOUD");
+    let cloud = cloud.unwrap_or_else(|_| "demo-appcred".to_owned());
+    OpenStack::builder(LAB, config(&cloud))
         .settle(Duration::from_secs(5))
         .launch(Launch::default().flavor("m1.zero").networks(Networks::None))
         .build()

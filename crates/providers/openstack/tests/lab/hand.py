@@ -14,7 +14,7 @@ import openstack
 
 GIB = 1 << 30
 LAB = os.environ["STILLPOINT_OPENSTACK_LAB"]
-cloud = openstack.connect(cloud="demo")
+cloud = openstack.connect(cloud=os.environ.get("STILLPOINT_OPENSTACK_CLOUD", "demo"))
 admin = openstack.connect(cloud="admin")
 
 
@@ -175,7 +175,11 @@ def clean(keep):
 
 
 def quota(snapshots):
-    admin.block_storage.put(f"/os-quota-sets/{cloud.current_project_id}", json={"quota_set": {"snapshots": snapshots}}).raise_for_status()
+    """Sets how many snapshots the project may have; gives how many it might have before."""
+    path = f"/os-quota-sets/{cloud.current_project_id}"
+    before = admin.block_storage.get(path).json()["quota_set"]["snapshots"]
+    admin.block_storage.put(path, json={"quota_set": {"snapshots": snapshots}}).raise_for_status()
+    return before
 
 
 def set_status(kind, what, status):

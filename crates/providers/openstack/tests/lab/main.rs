@@ -2,4 +2,7 @@
 
 mod bed;
 mod hand;
+mod jobs;
 mod kit;
+mod stock;
+mod things;

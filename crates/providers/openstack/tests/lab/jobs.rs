@@ -1,0 +1,110 @@
+//! Whole jobs of the engine.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use stillpoint_core::{ErrorKind, ResourceRef, Result};
+use stillpoint_engine::{Engine, Job, Request, Take};
+use stillpoint_iaas::conformance::TestBed;
+use stillpoint_state::Redb;
+use tokio::time::{sleep, timeout};
+
+use crate::bed::{Bed, provider};
+
+const LONG: Duration = Duration::from_secs(400);
+
+/// Where the victim keeps its state, and what it takes.
+const STATE: &str = "STILLPOINT_OPENSTACK_STATE";
+const SOURCE: &str = "STILLPOINT_OPENSTACK_SOURCE";
+
+fn engine(state: &Path) -> Engine {
+    let state = Redb::open_or_create(state).expect("a state");
+    let engine = Engine::builder(Arc::new(state)).provider(Arc::new(provider()));
+    engine.build().expect("an engine")
+}
+
+async fn take(engine: &Engine, of: &ResourceRef) -> Result<Job> {
+    let take = Request::Take(Take::of(of.clone()));
+    let job = engine.start_once(&take, "the only one").await?;
+    timeout(LONG, engine.wait(job)).await.expect("it ends")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+async fn a_quota_of_one_too_few_leaves_nothing() {
+    let bed = Bed::new();
+    let size = bed.volume_size();
+    let web = bed.make_instance(&bed.namespace(), &[("root", size), ("data", size)]).await;
+    let before = bed.items();
+    let snapshots = before.keys().filter(|name| name.starts_with("snapshot/")).count();
+    let was = bed.hand.ask("quota", json!([snapshots + 1]));
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder.path().join("state"));
+    tokio::spawn(engine.run());
+    let ended = take(&engine, &web).await;
+    bed.hand.ask("quota", json!([was]));
+    let error = ended.unwrap().into_result().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Quota, "{error}");
+    assert_eq!(bed.items(), before);
+    engine.shutdown(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+async fn a_process_killed_between_two_volumes_is_taken_over() {
+    let bed = Bed::new();
+    let size = bed.volume_size();
+    let web = bed.make_instance(&bed.namespace(), &[("root", size), ("data", size)]).await;
+    let before = bed.items();
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "jobs::victim", "--ignored"])
+        .env(STATE, &state)
+        .env(SOURCE, web.to_string())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Killed as soon as the cloud has heard of the first.
+    let heard = || bed.items().keys().filter(|name| name.starts_with("snapshot/")).count() > 0;
+    while !heard() {
+        assert!(victim.try_wait().unwrap().is_none(), "it ended by itself");
+    }
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+
+    let engine = engine(&state);
+    tokio::spawn(engine.run());
+    let job = take(&engine, &web).await.unwrap();
+    let job = job.into_result().unwrap();
+    let taken = engine.snapshot_of(&job).await.unwrap();
+    assert_eq!(taken.parts.len(), 2);
+    let after = bed.items();
+    let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
+    let parts = taken.parts.iter().map(|part| format!("snapshot/{}", part.snapshot.id()));
+    let mut parts: Vec<_> = parts.collect();
+    parts.sort();
+    assert_eq!(new, parts.iter().collect::<Vec<_>>(), "and no twin");
+
+    let delete = Request::Delete { snapshot: taken.id };
+    let job = engine.start_once(&delete, "gone").await.unwrap();
+    timeout(LONG, engine.wait(job)).await.unwrap().unwrap().into_result().unwrap();
+    assert_eq!(bed.items(), before);
+    engine.shutdown(Duration::from_secs(5)).await;
+}
+
+/// The process that is killed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a process of its own, which another test kills"]
+async fn victim() {
+    let (Some(state), Ok(source)) = (std::env::var_os(STATE), std::env::var(SOURCE)) else {
+        return;
+    };
+    let engine = engine(Path::new(&state));
+    tokio::spawn(engine.run());
+    take(&engine, &source.parse().unwrap()).await.unwrap();
+    sleep(LONG).await;
+}

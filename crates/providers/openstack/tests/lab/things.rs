@@ -1,0 +1,145 @@
+//! What the kit does not try: bytes, images, and disks on a hypervisor.
+
+use futures_util::TryStreamExt;
+use serde_json::json;
+use stillpoint_core::{CopyKind, Labels, Memory, ResourceRef};
+use stillpoint_iaas::conformance::TestBed;
+use stillpoint_iaas::{
+    DiskOf, Observation, Operation, OperationKey, Output, Provider, TakeSnapshot,
+};
+use stillpoint_openstack::OpenStack;
+
+use crate::bed::{Bed, provider, reference};
+
+/// Runs an operation to its end.
+pub(crate) async fn run(cloud: &OpenStack, key: &str, operation: &Operation) -> Observation {
+    let key: OperationKey = key.parse().unwrap();
+    let ticket = cloud.submit(&key, operation).await.unwrap();
+    loop {
+        match cloud.observe(&key, operation, Some(&ticket)).await.unwrap() {
+            Observation::Running { look_again_in, .. } => tokio::time::sleep(look_again_in).await,
+            over => return over,
+        }
+    }
+}
+
+pub(crate) async fn made(cloud: &OpenStack, key: &str, operation: &Operation) -> ResourceRef {
+    match run(cloud, key, operation).await {
+        Observation::Done { output, twins } if twins.is_empty() => output.created().remove(0),
+        other => panic!("{operation}: {other:?}"),
+    }
+}
+
+pub(crate) async fn done(cloud: &OpenStack, key: &str, operation: &Operation) {
+    match run(cloud, key, operation).await {
+        Observation::Done { .. } => {}
+        other => panic!("{operation}: {other:?}"),
+    }
+}
+
+pub(crate) fn take(volume: &ResourceRef, name: &str) -> Operation {
+    Operation::Snapshot(TakeSnapshot {
+        source: volume.clone(),
+        parts: vec![DiskOf {
+            disk: "root".into(),
+            volume: volume.clone(),
+        }],
+        name: name.into(),
+        labels: Labels::from([("purpose".to_owned(), "test".to_owned())]),
+        group: false,
+        quiesce: None,
+        memory: Memory::No,
+        copy: CopyKind::Shallow,
+    })
+}
+
+#[tokio::test]
+#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+async fn bytes_come_back_in_new_volumes_images_and_the_volume_itself() {
+    let bed = Bed::new();
+    let cloud = provider();
+    let name = bed.namespace();
+    let volume = bed.make_volume(&name, bed.volume_size()).await;
+    bed.fill(&volume, 1).await;
+    let was = bed.digest(&volume).await.unwrap();
+    let snapshot = made(&cloud, &format!("{name}.take"), &take(&volume, &name)).await;
+    bed.fill(&volume, 2).await;
+    assert_ne!(bed.digest(&volume).await.unwrap(), was);
+    assert_eq!(bed.digest(&snapshot).await.unwrap(), was, "the snapshot");
+
+    let create = Operation::CreateVolume {
+        name: name.clone(),
+        labels: Labels::new(),
+        size: bed.volume_size(),
+        from: Some(snapshot.clone()),
+    };
+    let copy = made(&cloud, &format!("{name}.volume"), &create).await;
+    assert_eq!(bed.digest(&copy).await.unwrap(), was, "the new volume");
+
+    let create = Operation::CreateImage {
+        name: name.clone(),
+        labels: Labels::from([("purpose".to_owned(), "test".to_owned())]),
+        from: snapshot.clone(),
+    };
+    let image = made(&cloud, &format!("{name}.image"), &create).await;
+    assert_eq!(cloud.describe(&image).await.unwrap().labels["purpose"], "test");
+    let there = cloud.image_bytes(&image).await.unwrap();
+    assert_eq!((there.size, there.format.as_str()), (bed.volume_size(), "raw"));
+    let pattern: u8 = 38; // what `fill` writes at the start for seed 1
+    let part = cloud.read_image(&image, (1 << 20) - 3..(1 << 20) + 2).await.unwrap();
+    let part: Vec<_> = part.try_collect().await.unwrap();
+    assert_eq!(part.concat(), [pattern, pattern, pattern, 0, 0]);
+
+    let revert = Operation::Revert {
+        volume: volume.clone(),
+        to: snapshot,
+    };
+    done(&cloud, &format!("{name}.revert"), &revert).await;
+    assert_eq!(bed.digest(&volume).await.unwrap(), was, "the volume itself");
+}
+
+#[tokio::test]
+#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+async fn the_root_disk_of_an_image_backed_server_is_taken_stopped_and_put_back() {
+    let bed = Bed::new();
+    let cloud = provider();
+    let name = bed.namespace();
+    let base = bed.hand.id("image", json!([name, 8]));
+    let server = bed.hand.id("from_image", json!([name, base, "m1.nano"]));
+    let before = bed.items();
+    let root = reference(&format!("volume/root-of-{server}"));
+
+    let snapshot = made(&cloud, &format!("{name}.take"), &take(&root, &name)).await;
+    assert_eq!(snapshot.kind(), stillpoint_core::ResourceKind::Image);
+
+    // Another one is stopped on its way.
+    let (key, other) = (format!("{name}.stop").parse().unwrap(), take(&root, &name));
+    let ticket = cloud.submit(&key, &other).await.unwrap();
+    cloud.cancel(&key, &other, Some(&ticket)).await.unwrap();
+    loop {
+        match cloud.observe(&key, &other, Some(&ticket)).await.unwrap() {
+            Observation::Running { look_again_in, .. } => tokio::time::sleep(look_again_in).await,
+            Observation::Absent => break,
+            // It was quicker than we were.
+            Observation::Done { output: Output::Snapshot(taken), .. } => {
+                let image = taken.parts[0].snapshot.clone();
+                done(&cloud, &format!("{name}.stopped"), &Operation::DeleteImage { image }).await;
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    let instance = reference(&format!("instance/{server}"));
+    done(&cloud, &format!("{name}.off"), &Operation::PowerOff { instance: instance.clone() }).await;
+    let revert = Operation::Revert {
+        volume: root,
+        to: snapshot.clone(),
+    };
+    done(&cloud, &format!("{name}.revert"), &revert).await;
+    done(&cloud, &format!("{name}.on"), &Operation::PowerOn { instance }).await;
+
+    done(&cloud, &format!("{name}.gone"), &Operation::DeleteImage { image: snapshot }).await;
+    let after = bed.items();
+    assert!(after.keys().eq(before.keys()), "{before:?} {after:?}");
+}
