@@ -23,7 +23,11 @@ impl Ask {
         let mut ask = Self::default();
         let mut words = env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or(format!("{word} needs a value\n\n{USAGE}"));
+            let mut value = || {
+                words
+                    .next()
+                    .ok_or(format!("{word} needs a value\n\n{USAGE}"))
+            };
             match word.as_str() {
                 "--cloud" => ask.cloud = Some(value()?),
                 "--flavor" => ask.flavor = Some(value()?),

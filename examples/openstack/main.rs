@@ -32,7 +32,9 @@ async fn main() -> Result<()> {
     launch.flavor = ask.flavor.clone();
     let cloud = Arc::new(OpenStack::builder("cloud", config).launch(launch).build()?);
 
-    let servers = cloud.list_all(&Filter::kind(ResourceKind::Instance)).await?;
+    let servers = cloud
+        .list_all(&Filter::kind(ResourceKind::Instance))
+        .await?;
     println!("servers");
     servers.iter().for_each(show);
     let Some(wanted) = ask.server else {
@@ -40,7 +42,10 @@ async fn main() -> Result<()> {
         return Ok(());
     };
     let same = |it: &&Resource| it.name == wanted || it.reference.id() == wanted;
-    let server = servers.iter().find(same).ok_or(format!("there is no server `{wanted}`"))?;
+    let server = servers
+        .iter()
+        .find(same)
+        .ok_or(format!("there is no server `{wanted}`"))?;
 
     // What is durable is in memory here; a service gives a file, and is then safe from `kill -9`.
     let still = Stillpoint::builder()
@@ -61,15 +66,24 @@ async fn play(
     power_off: bool,
 ) -> Result<()> {
     let name = format!("{}-by-stillpoint", server.name);
-    let mut take = still.snapshot(server.reference.clone()).named(&name).label("made-by", "example");
+    let mut take = still
+        .snapshot(server.reference.clone())
+        .named(&name)
+        .label("made-by", "example");
     if power_off {
-        take = take.at_least(Consistency::Filesystem).may_power_off(Duration::from_secs(600));
+        take = take
+            .at_least(Consistency::Filesystem)
+            .may_power_off(Duration::from_secs(600));
     }
     let plan = take.plan().await?;
     println!("\n{plan}");
     let job = plan.start().await?;
     watch(still, &job).await?;
-    let taken = job.status().await?.snapshot.ok_or("a take without a snapshot")?;
+    let taken = job
+        .status()
+        .await?
+        .snapshot
+        .ok_or("a take without a snapshot")?;
     let taken = still.get(taken).await?;
     describe(&taken);
 

@@ -15,7 +15,11 @@ pub(crate) async fn tidy(cloud: &OpenStack, server: &str, taken: &Snapshot) -> R
         };
         done(cloud, &format!("{key}.instance"), &delete).await?;
     }
-    let volumes: Vec<_> = taken.parts.iter().map(|part| format!("{server}-{}", part.disk)).collect();
+    let volumes: Vec<_> = taken
+        .parts
+        .iter()
+        .map(|part| format!("{server}-{}", part.disk))
+        .collect();
     let made = named(cloud, ResourceKind::Volume, |it| volumes.contains(&it.name)).await?;
     for (number, found) in made.into_iter().enumerate() {
         let delete = Operation::DeleteVolume {

@@ -31,7 +31,9 @@ impl Cloud {
         let text = |name: &str| seen.property(name).map(ToOwned::to_owned);
         let Some(size) = seen.size.filter(|_| seen.status == "active") else {
             let what = format!("it has no bytes yet, in state `{}`", seen.status);
-            return Err(on(Error::new(ErrorKind::Precondition, what).advise("Wait for it")));
+            return Err(on(
+                Error::new(ErrorKind::Precondition, what).advise("Wait for it")
+            ));
         };
         Ok(ImageBytes {
             size,
@@ -59,7 +61,11 @@ impl Cloud {
         let call = Call::get(Service::Image, path).header(RANGE, header);
         let response = self.session.stream(call).await.map_err(on)?;
         // A store that cannot seek gives all of it, from the start.
-        let skip = if response.status().as_u16() == 206 { 0 } else { range.start };
+        let skip = if response.status().as_u16() == 206 {
+            0
+        } else {
+            range.start
+        };
         let about = image.clone();
         let chunks = response
             .bytes_stream()
@@ -119,12 +125,20 @@ mod tests {
     fn read(chunks: Vec<Vec<u8>>, skip: u64, wanted: u64) -> Result<Vec<u8>> {
         let chunks = chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk)));
         let about = "prod/image/x".parse().unwrap();
-        let stream = exactly(futures_util::stream::iter(chunks).boxed(), skip, wanted, about);
+        let stream = exactly(
+            futures_util::stream::iter(chunks).boxed(),
+            skip,
+            wanted,
+            about,
+        );
         let all = stream.try_fold(Vec::new(), |mut all, chunk| async move {
             all.extend_from_slice(&chunk);
             Ok(all)
         });
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(all)
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(all)
     }
 
     proptest! {

@@ -98,7 +98,9 @@
 //!
 //! # Testing
 //!
-//! `lab/up.sh` starts a real cloud on one machine: Keystone, Nova with libvirt, Cinder, Glance.
+//! `cargo test` needs no cloud: a server gives again what a real one was heard to say. `lab/test.sh`
+//! starts a real one on a Debian 12 machine (Keystone, Nova with libvirt, Cinder, Glance; root, 2.5
+//! GB of memory) and runs the conformance kit and whole jobs against it.
 
 mod api;
 mod builder;

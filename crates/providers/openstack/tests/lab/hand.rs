@@ -22,7 +22,7 @@ impl Hand {
         let clouds = lab().join("clouds.yaml");
         assert!(
             clouds.exists(),
-            "no lab at {}: run lab/up.sh",
+            "no lab at {}: run lab/test.sh",
             lab().display()
         );
         let mut child = Command::new("/usr/bin/python3")

@@ -33,13 +33,18 @@ async fn take(engine: &Engine, of: &ResourceRef) -> Result<Job> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn a_quota_of_one_too_few_leaves_nothing() {
     let bed = Bed::new();
     let size = bed.volume_size();
-    let web = bed.make_instance(&bed.namespace(), &[("root", size), ("data", size)]).await;
+    let web = bed
+        .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
+        .await;
     let before = bed.items();
-    let snapshots = before.keys().filter(|name| name.starts_with("snapshot/")).count();
+    let snapshots = before
+        .keys()
+        .filter(|name| name.starts_with("snapshot/"))
+        .count();
     let was = bed.hand.ask("quota", json!([snapshots + 1]));
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(&folder.path().join("state"));
@@ -53,11 +58,13 @@ async fn a_quota_of_one_too_few_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn a_process_killed_between_two_volumes_is_taken_over() {
     let bed = Bed::new();
     let size = bed.volume_size();
-    let web = bed.make_instance(&bed.namespace(), &[("root", size), ("data", size)]).await;
+    let web = bed
+        .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
+        .await;
     let before = bed.items();
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
@@ -69,7 +76,13 @@ async fn a_process_killed_between_two_volumes_is_taken_over() {
         .spawn()
         .unwrap();
     // Killed as soon as the cloud has heard of the first.
-    let heard = || bed.items().keys().filter(|name| name.starts_with("snapshot/")).count() > 0;
+    let heard = || {
+        bed.items()
+            .keys()
+            .filter(|name| name.starts_with("snapshot/"))
+            .count()
+            > 0
+    };
     while !heard() {
         assert!(victim.try_wait().unwrap().is_none(), "it ended by itself");
     }
@@ -83,15 +96,26 @@ async fn a_process_killed_between_two_volumes_is_taken_over() {
     let taken = engine.snapshot_of(&job).await.unwrap();
     assert_eq!(taken.parts.len(), 2);
     let after = bed.items();
-    let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
-    let parts = taken.parts.iter().map(|part| format!("snapshot/{}", part.snapshot.id()));
+    let new: Vec<_> = after
+        .keys()
+        .filter(|name| !before.contains_key(*name))
+        .collect();
+    let parts = taken
+        .parts
+        .iter()
+        .map(|part| format!("snapshot/{}", part.snapshot.id()));
     let mut parts: Vec<_> = parts.collect();
     parts.sort();
     assert_eq!(new, parts.iter().collect::<Vec<_>>(), "and no twin");
 
     let delete = Request::Delete { snapshot: taken.id };
     let job = engine.start_once(&delete, "gone").await.unwrap();
-    timeout(LONG, engine.wait(job)).await.unwrap().unwrap().into_result().unwrap();
+    timeout(LONG, engine.wait(job))
+        .await
+        .unwrap()
+        .unwrap()
+        .into_result()
+        .unwrap();
     assert_eq!(bed.items(), before);
     engine.shutdown(Duration::from_secs(5)).await;
 }

@@ -4,7 +4,7 @@ use crate::bed::Bed;
 
 /// `STILLPOINT_OPENSTACK_RULES` names the rules to try, with spaces between; all by default.
 #[test]
-#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 fn every_rule_is_kept() {
     let wanted = std::env::var("STILLPOINT_OPENSTACK_RULES").unwrap_or_default();
     let wanted: Vec<_> = wanted.split_whitespace().collect();

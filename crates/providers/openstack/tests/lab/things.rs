@@ -54,7 +54,7 @@ pub(crate) fn take(volume: &ResourceRef, name: &str) -> Operation {
 }
 
 #[tokio::test]
-#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn bytes_come_back_in_new_volumes_images_and_the_volume_itself() {
     let bed = Bed::new();
     let cloud = provider();
@@ -82,11 +82,20 @@ async fn bytes_come_back_in_new_volumes_images_and_the_volume_itself() {
         from: snapshot.clone(),
     };
     let image = made(&cloud, &format!("{name}.image"), &create).await;
-    assert_eq!(cloud.describe(&image).await.unwrap().labels["purpose"], "test");
+    assert_eq!(
+        cloud.describe(&image).await.unwrap().labels["purpose"],
+        "test"
+    );
     let there = cloud.image_bytes(&image).await.unwrap();
-    assert_eq!((there.size, there.format.as_str()), (bed.volume_size(), "raw"));
+    assert_eq!(
+        (there.size, there.format.as_str()),
+        (bed.volume_size(), "raw")
+    );
     let pattern: u8 = 38; // what `fill` writes at the start for seed 1
-    let part = cloud.read_image(&image, (1 << 20) - 3..(1 << 20) + 2).await.unwrap();
+    let part = cloud
+        .read_image(&image, (1 << 20) - 3..(1 << 20) + 2)
+        .await
+        .unwrap();
     let part: Vec<_> = part.try_collect().await.unwrap();
     assert_eq!(part.concat(), [pattern, pattern, pattern, 0, 0]);
 
@@ -99,7 +108,7 @@ async fn bytes_come_back_in_new_volumes_images_and_the_volume_itself() {
 }
 
 #[tokio::test]
-#[ignore = "needs the cloud of lab/up.sh; .ci/run starts it and runs this"]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn the_root_disk_of_an_image_backed_server_is_taken_stopped_and_put_back() {
     let bed = Bed::new();
     let cloud = provider();
@@ -121,9 +130,17 @@ async fn the_root_disk_of_an_image_backed_server_is_taken_stopped_and_put_back()
             Observation::Running { look_again_in, .. } => tokio::time::sleep(look_again_in).await,
             Observation::Absent => break,
             // It was quicker than we were.
-            Observation::Done { output: Output::Snapshot(taken), .. } => {
+            Observation::Done {
+                output: Output::Snapshot(taken),
+                ..
+            } => {
                 let image = taken.parts[0].snapshot.clone();
-                done(&cloud, &format!("{name}.stopped"), &Operation::DeleteImage { image }).await;
+                done(
+                    &cloud,
+                    &format!("{name}.stopped"),
+                    &Operation::DeleteImage { image },
+                )
+                .await;
                 break;
             }
             other => panic!("{other:?}"),
@@ -131,15 +148,32 @@ async fn the_root_disk_of_an_image_backed_server_is_taken_stopped_and_put_back()
     }
 
     let instance = reference(&format!("instance/{server}"));
-    done(&cloud, &format!("{name}.off"), &Operation::PowerOff { instance: instance.clone() }).await;
+    done(
+        &cloud,
+        &format!("{name}.off"),
+        &Operation::PowerOff {
+            instance: instance.clone(),
+        },
+    )
+    .await;
     let revert = Operation::Revert {
         volume: root,
         to: snapshot.clone(),
     };
     done(&cloud, &format!("{name}.revert"), &revert).await;
-    done(&cloud, &format!("{name}.on"), &Operation::PowerOn { instance }).await;
+    done(
+        &cloud,
+        &format!("{name}.on"),
+        &Operation::PowerOn { instance },
+    )
+    .await;
 
-    done(&cloud, &format!("{name}.gone"), &Operation::DeleteImage { image: snapshot }).await;
+    done(
+        &cloud,
+        &format!("{name}.gone"),
+        &Operation::DeleteImage { image: snapshot },
+    )
+    .await;
     let after = bed.items();
     assert!(after.keys().eq(before.keys()), "{before:?} {after:?}");
 }

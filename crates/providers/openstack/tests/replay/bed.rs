@@ -63,7 +63,11 @@ pub(crate) fn volume(id: &str, status: &str, servers: &[&str]) -> Value {
 /// Answers for one volume, and plenty of quota.
 pub(crate) fn with_volume(replay: &Replay, id: &str, status: &str, servers: &[&str]) {
     let body = json!({"volume": volume(id, status, servers)});
-    replay.on("GET", &on_volumes(&format!("/volumes/{id}")), Answer::new(200, body));
+    replay.on(
+        "GET",
+        &on_volumes(&format!("/volumes/{id}")),
+        Answer::new(200, body),
+    );
     let limits = Answer::recorded("05-live-snapshots-quota-paging-tokens", 35);
     replay.on("GET", &on_volumes("/limits"), limits);
 }

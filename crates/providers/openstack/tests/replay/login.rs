@@ -40,7 +40,9 @@ async fn an_application_credential_logs_in_without_a_project() {
     );
     let config = CloudConfig::from_yaml("prod", &yaml, None).unwrap();
     let prod = OpenStack::new("prod", config).unwrap();
-    prod.describe(&reference(&format!("volume/{ID}"))).await.unwrap();
+    prod.describe(&reference(&format!("volume/{ID}")))
+        .await
+        .unwrap();
     let auth = &replay.asked("POST", TOKENS)[0].body["auth"];
     assert_eq!(auth["identity"]["application_credential"]["secret"], SECRET);
     assert!(auth.get("scope").is_none(), "{auth}");
@@ -53,7 +55,11 @@ async fn a_token_that_was_revoked_is_renewed_and_the_call_made_again() {
     let revoked = Answer::recorded("05-live-snapshots-quota-paging-tokens", 48);
     let path = on_volumes("/snapshots");
     replay.on("POST", &path, revoked.clone());
-    replay.on("POST", &path, Answer::recorded("05-live-snapshots-quota-paging-tokens", 1));
+    replay.on(
+        "POST",
+        &path,
+        Answer::recorded("05-live-snapshots-quota-paging-tokens", 1),
+    );
     let prod = provider(&replay);
     submit(&prod, &take(ID)).await.unwrap();
     assert_eq!(replay.asked("POST", TOKENS).len(), 2);
@@ -61,8 +67,15 @@ async fn a_token_that_was_revoked_is_renewed_and_the_call_made_again() {
 
     replay.instead("POST", &path, revoked);
     let error = submit(&prod, &take(ID)).await.unwrap_err();
-    assert_eq!((error.kind(), error.world()), (ErrorKind::Permission, World::Untouched));
-    assert_eq!(replay.asked("POST", &path).len(), 4, "it is tried twice, not for ever");
+    assert_eq!(
+        (error.kind(), error.world()),
+        (ErrorKind::Permission, World::Untouched)
+    );
+    assert_eq!(
+        replay.asked("POST", &path).len(),
+        4,
+        "it is tried twice, not for ever"
+    );
 }
 
 #[tokio::test]
@@ -81,7 +94,14 @@ async fn a_token_is_renewed_before_it_ends() {
     // The first is over at once, by Keystone's own clock.
     replay.on("POST", TOKENS, token("2026-11-20T23:00:00.000000Z"));
     replay.on("POST", TOKENS, token("2026-11-21T23:00:00.000000Z"));
-    replay.on("GET", "/volume/v3/p/volumes/v", Answer::new(200, json!({"volume": crate::bed::volume("v", "available", &[])})));
+    replay.on(
+        "GET",
+        "/volume/v3/p/volumes/v",
+        Answer::new(
+            200,
+            json!({"volume": crate::bed::volume("v", "available", &[])}),
+        ),
+    );
     let prod = provider(&replay);
     for _ in 0..3 {
         prod.describe(&reference("volume/v")).await.unwrap();
@@ -102,7 +122,11 @@ async fn a_region_that_the_catalogue_lacks_is_told_with_those_it_has() {
 #[tokio::test]
 async fn what_is_wrong_is_told_and_no_secret_is() {
     let replay = Replay::new().await;
-    replay.instead("POST", TOKENS, Answer::recorded("05-live-snapshots-quota-paging-tokens", 45));
+    replay.instead(
+        "POST",
+        TOKENS,
+        Answer::recorded("05-live-snapshots-quota-paging-tokens", 45),
+    );
     let prod = provider(&replay);
     let error = prod.list_all(&Filter::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Permission);
@@ -111,7 +135,10 @@ async fn what_is_wrong_is_told_and_no_secret_is() {
 
     let nobody = OpenStack::new("prod", config("http://127.0.0.1:1")).unwrap();
     let error = nobody.describe(&reference("volume/v")).await.unwrap_err();
-    assert_eq!((error.kind(), error.world()), (ErrorKind::Unavailable, World::Untouched));
+    assert_eq!(
+        (error.kind(), error.world()),
+        (ErrorKind::Unavailable, World::Untouched)
+    );
 }
 
 #[tokio::test]
@@ -121,9 +148,30 @@ async fn an_older_cinder_is_spoken_to_as_it_understands() {
     replay.instead("GET", "/volume/v3/", Answer::new(300, old));
     with_volume(&replay, ID, "in-use", &[]);
     let path = on_volumes("/snapshots");
-    replay.on("POST", &path, Answer::recorded("05-live-snapshots-quota-paging-tokens", 1));
+    replay.on(
+        "POST",
+        &path,
+        Answer::recorded("05-live-snapshots-quota-paging-tokens", 1),
+    );
     submit(&provider(&replay), &take(ID)).await.unwrap();
     let asked = &replay.asked("POST", &path)[0];
     assert_eq!(asked.headers["openstack-api-version"], "volume 3.59");
     assert_eq!(asked.body["snapshot"]["force"], true);
+}
+
+#[tokio::test]
+async fn a_token_is_shown_to_no_other_place_than_the_endpoint() {
+    let replay = Replay::new().await;
+    let away = Answer::new(302, json!({})).header("Location", &format!("{}/away", replay.url));
+    replay.on("GET", &on_volumes("/volumes/v"), away);
+    let prod = provider(&replay);
+    prod.describe(&reference("volume/v")).await.unwrap_err();
+    assert!(replay.asked("GET", "/away").is_empty());
+    // Nor does an id lead out of the place where it belongs.
+    let error = prod
+        .describe(&reference("volume/../../away"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(replay.asked("GET", "/away").is_empty());
 }

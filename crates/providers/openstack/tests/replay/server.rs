@@ -52,15 +52,17 @@ impl Answer {
 
     /// What was recorded as the so-many-th exchange of a file.
     pub(crate) fn recorded(file: &str, number: usize) -> Self {
-        let path = format!("{}/testdata/recorded/{file}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/testdata/recorded/{file}.jsonl",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let text = std::fs::read_to_string(path).expect("a recording");
         let line = text.lines().nth(number).expect("so many exchanges");
         let mut exchange: Value = serde_json::from_str(line).expect("an exchange");
         let response = &mut exchange["response"];
         let headers = response["headers"].as_object().into_iter().flatten();
-        let headers = headers.map(|(name, value)| {
-            (name.clone(), value.as_str().unwrap_or_default().to_owned())
-        });
+        let headers = headers
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
         Self {
             status: response["status"].as_u64().expect("a status"),
             headers: headers.collect(),
@@ -81,13 +83,20 @@ impl Replay {
         let replay = Self::empty().await;
         let mut login = Answer::recorded("01-image-backed", 0);
         let catalogue = login.body.to_string();
-        let catalogue = catalogue.replace("http://127.0.0.1:18702", &format!("{}/volume", replay.url));
-        let catalogue = catalogue.replace("http://127.0.0.1:18703", &format!("{}/compute", replay.url));
-        let catalogue = catalogue.replace("http://127.0.0.1:18701", &format!("{}/image", replay.url));
+        let catalogue =
+            catalogue.replace("http://127.0.0.1:18702", &format!("{}/volume", replay.url));
+        let catalogue =
+            catalogue.replace("http://127.0.0.1:18703", &format!("{}/compute", replay.url));
+        let catalogue =
+            catalogue.replace("http://127.0.0.1:18701", &format!("{}/image", replay.url));
         login.body = serde_json::from_str(&catalogue).expect("still JSON");
         replay.on("POST", "/v3/auth/tokens", login);
         replay.on("GET", "/volume/v3/", Answer::recorded("01-image-backed", 3));
-        replay.on("GET", "/compute/v2.1/", Answer::recorded("01-image-backed", 4));
+        replay.on(
+            "GET",
+            "/compute/v2.1/",
+            Answer::recorded("01-image-backed", 4),
+        );
         replay
     }
 
@@ -142,15 +151,26 @@ async fn serve(shared: &Shared, stream: TcpStream) {
         let mut answers = shared.answers.lock().unwrap();
         let queue = answers.get_mut(&key);
         queue.and_then(|queue| {
-            if queue.len() > 1 { queue.pop_front() } else { queue.front().cloned() }
+            if queue.len() > 1 {
+                queue.pop_front()
+            } else {
+                queue.front().cloned()
+            }
         })
     };
     let answer = answer.unwrap_or_else(|| {
-        Answer::new(404, json!({"itemNotFound": {"message": format!("nothing recorded for {key:?}")}}))
+        Answer::new(
+            404,
+            json!({"itemNotFound": {"message": format!("nothing recorded for {key:?}")}}),
+        )
     });
     shared.asked.lock().unwrap().push(asked);
     tokio::time::sleep(answer.after).await;
-    let body = if answer.body.is_null() { String::new() } else { answer.body.to_string() };
+    let body = if answer.body.is_null() {
+        String::new()
+    } else {
+        answer.body.to_string()
+    };
     let mut head = format!("HTTP/1.1 {} Said\r\n", answer.status);
     let ours = ["content-length", "connection", "transfer-encoding"];
     for (name, value) in &answer.headers {
@@ -158,7 +178,10 @@ async fn serve(shared: &Shared, stream: TcpStream) {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
     }
-    head.push_str(&format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()));
+    head.push_str(&format!(
+        "Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    ));
     // Before the reply: the next call may come as soon as the client has it.
     shared.now.fetch_sub(1, Ordering::SeqCst);
     let _ = stream.write_all(head.as_bytes()).await;
@@ -181,7 +204,10 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length = headers.get("content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
+    let length = headers
+        .get("content-length")
+        .and_then(|it| it.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     Some(Asked {

@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
-use stillpoint_core::{Capture, Consistency, CopyKind, Detail, ErrorKind, Labels, Power, ResourceRef};
+use stillpoint_core::{
+    Capture, Consistency, CopyKind, Detail, ErrorKind, Labels, Power, ResourceRef,
+};
 use stillpoint_iaas::{NewDisk, Observation, Operation, Output, Provider};
 use stillpoint_openstack::{Launch, Networks, OpenStack};
 
@@ -28,11 +30,19 @@ fn with_server(replay: &Replay, status: &str, task: Option<&str>, image: Value) 
 
 fn with_attached(replay: &Replay, attached: Value) {
     let body = json!({"volumeAttachments": attached});
-    replay.instead("GET", &on_server("/os-volume_attachments"), Answer::new(200, body));
+    replay.instead(
+        "GET",
+        &on_server("/os-volume_attachments"),
+        Answer::new(200, body),
+    );
 }
 
 fn with_images(replay: &Replay, images: Value) {
-    replay.instead("GET", "/image/v2/images", Answer::new(200, json!({"images": images})));
+    replay.instead(
+        "GET",
+        "/image/v2/images",
+        Answer::new(200, json!({"images": images})),
+    );
 }
 
 fn instance() -> ResourceRef {
@@ -43,19 +53,37 @@ fn instance() -> ResourceRef {
 async fn an_instance_has_its_disks_by_tag_or_device_and_the_boot_disk_first() {
     let replay = Replay::new().await;
     with_server(&replay, "ACTIVE", None, "".into());
-    with_attached(&replay, json!([
-        {"volumeId": "v2", "device": "/dev/vdb", "tag": "data"},
-        {"volumeId": "v1", "device": "/dev/vda", "tag": null},
-    ]));
+    with_attached(
+        &replay,
+        json!([
+            {"volumeId": "v2", "device": "/dev/vdb", "tag": "data"},
+            {"volumeId": "v1", "device": "/dev/vda", "tag": null},
+        ]),
+    );
     for id in ["v1", "v2"] {
         let body = json!({"volume": volume(id, "in-use", &[SERVER])});
-        replay.on("GET", &on_volumes(&format!("/volumes/{id}")), Answer::new(200, body));
+        replay.on(
+            "GET",
+            &on_volumes(&format!("/volumes/{id}")),
+            Answer::new(200, body),
+        );
     }
     let seen = provider(&replay).describe(&instance()).await.unwrap();
-    assert_eq!(seen.labels, Labels::from([("role".to_owned(), "web".to_owned())]));
-    let Detail::Instance { power, disks } = seen.detail else { panic!() };
-    let disks: Vec<_> = disks.iter().map(|disk| (&*disk.name, disk.volume.as_ref().unwrap().id(), disk.boot)).collect();
-    assert_eq!((power, disks), (Power::On, vec![("vda", "v1", true), ("data", "v2", false)]));
+    assert_eq!(
+        seen.labels,
+        Labels::from([("role".to_owned(), "web".to_owned())])
+    );
+    let Detail::Instance { power, disks } = seen.detail else {
+        panic!()
+    };
+    let disks: Vec<_> = disks
+        .iter()
+        .map(|disk| (&*disk.name, disk.volume.as_ref().unwrap().id(), disk.boot))
+        .collect();
+    assert_eq!(
+        (power, disks),
+        (Power::On, vec![("vda", "v1", true), ("data", "v2", false)])
+    );
 }
 
 #[tokio::test]
@@ -64,13 +92,18 @@ async fn the_root_disk_of_an_image_backed_instance_is_taken_as_an_image() {
     with_server(&replay, "ACTIVE", None, Value::Null);
     with_attached(&replay, json!([]));
     let prod = provider(&replay);
-    let Detail::Instance { disks, .. } = prod.describe(&instance()).await.unwrap().detail else { panic!() };
+    let Detail::Instance { disks, .. } = prod.describe(&instance()).await.unwrap().detail else {
+        panic!()
+    };
     let root = disks[0].volume.clone().unwrap();
     assert_eq!(prod.describe(&root).await.unwrap().name, "web1 root");
 
     replay.on("POST", &on_server("/action"), Answer::recorded(BACKED, 2));
     let take = take(root.id());
-    assert_eq!(submit(&prod, &take).await.unwrap(), "fc1d8c31-e678-4f6a-a4bd-0e603c5586ee");
+    assert_eq!(
+        submit(&prod, &take).await.unwrap(),
+        "fc1d8c31-e678-4f6a-a4bd-0e603c5586ee"
+    );
     let metadata = &replay.asked("POST", &on_server("/action"))[0].body["createImage"]["metadata"];
     assert_eq!(metadata["stillpoint.key"], key().as_str());
     assert_eq!(metadata["stillpoint.flavor"], "m1.nano");
@@ -81,13 +114,28 @@ async fn the_root_disk_of_an_image_backed_instance_is_taken_as_an_image() {
     with_images(&replay, json!([image]));
     // The image is active a moment before the server is free.
     with_server(&replay, "ACTIVE", Some("image_uploading"), Value::Null);
-    assert!(matches!(observe(&prod, &take).await, Observation::Running { .. }));
+    assert!(matches!(
+        observe(&prod, &take).await,
+        Observation::Running { .. }
+    ));
     with_server(&replay, "ACTIVE", None, Value::Null);
-    let Observation::Done { output: Output::Snapshot(taken), .. } = observe(&prod, &take).await else { panic!() };
+    let Observation::Done {
+        output: Output::Snapshot(taken),
+        ..
+    } = observe(&prod, &take).await
+    else {
+        panic!()
+    };
     let part = &taken.parts[0];
-    assert_eq!(part.snapshot, reference("image/fc1d8c31-e678-4f6a-a4bd-0e603c5586ee"));
+    assert_eq!(
+        part.snapshot,
+        reference("image/fc1d8c31-e678-4f6a-a4bd-0e603c5586ee")
+    );
     assert_eq!((part.copy, part.size), (CopyKind::Full, 1 << 30));
-    assert_eq!((taken.consistency, taken.capture), (Consistency::Crash, Capture::Live));
+    assert_eq!(
+        (taken.consistency, taken.capture),
+        (Consistency::Crash, Capture::Live)
+    );
 
     replay.instead("POST", &on_server("/action"), Answer::recorded(BACKED, 3));
     let error = submit(&prod, &take).await.unwrap_err();
@@ -99,16 +147,36 @@ async fn a_new_instance_gets_what_its_snapshot_remembers_unless_told_otherwise()
     let replay = Replay::new().await;
     let mut boots = volume("v", "available", &[]);
     boots["snapshot_id"] = "s".into();
-    replay.on("GET", &on_volumes("/volumes/v"), Answer::new(200, json!({"volume": boots})));
+    replay.on(
+        "GET",
+        &on_volumes("/volumes/v"),
+        Answer::new(200, json!({"volume": boots})),
+    );
     let remembers = json!({"id": "s", "status": "available", "size": 1, "volume_id": "old", "metadata": {
         "stillpoint.flavor": "m1.nano", "stillpoint.networks": "n1 n2", "stillpoint.key_pair": "mine"}});
-    replay.on("GET", &on_volumes("/snapshots/s"), Answer::new(200, json!({"snapshot": remembers})));
-    replay.on("GET", "/compute/v2.1/flavors", Answer::recorded("01-image-backed", 10));
-    replay.on("POST", "/compute/v2.1/servers", Answer::recorded("01-image-backed", 11));
+    replay.on(
+        "GET",
+        &on_volumes("/snapshots/s"),
+        Answer::new(200, json!({"snapshot": remembers})),
+    );
+    replay.on(
+        "GET",
+        "/compute/v2.1/flavors",
+        Answer::recorded("01-image-backed", 10),
+    );
+    replay.on(
+        "POST",
+        "/compute/v2.1/servers",
+        Answer::recorded("01-image-backed", 11),
+    );
     let create = Operation::CreateInstance {
         name: "web2".into(),
         labels: Labels::new(),
-        disks: vec![NewDisk { name: "root".into(), volume: reference("volume/v"), boot: true }],
+        disks: vec![NewDisk {
+            name: "root".into(),
+            volume: reference("volume/v"),
+            boot: true,
+        }],
     };
     submit(&provider(&replay), &create).await.unwrap();
     let told = OpenStack::builder("prod", config(&replay.url))
@@ -122,7 +190,10 @@ async fn a_new_instance_gets_what_its_snapshot_remembers_unless_told_otherwise()
     assert_eq!(server["key_name"], "mine");
     assert_eq!(server["metadata"]["stillpoint.key"], key().as_str());
     let disk = &server["block_device_mapping_v2"][0];
-    assert_eq!((&disk["tag"], &disk["delete_on_termination"]), (&json!("root"), &json!(false)));
+    assert_eq!(
+        (&disk["tag"], &disk["delete_on_termination"]),
+        (&json!("root"), &json!(false))
+    );
     let other = &asked[1].body["server"];
     assert_eq!(other["networks"], "none");
     assert_ne!(other["flavorRef"], server["flavorRef"]);
@@ -131,11 +202,16 @@ async fn a_new_instance_gets_what_its_snapshot_remembers_unless_told_otherwise()
 #[tokio::test]
 async fn a_volume_that_would_go_with_its_instance_is_kept() {
     let replay = Replay::new().await;
-    with_attached(&replay, json!([{"volumeId": "v", "device": "/dev/vda", "delete_on_termination": true}]));
+    with_attached(
+        &replay,
+        json!([{"volumeId": "v", "device": "/dev/vda", "delete_on_termination": true}]),
+    );
     let keep = on_server("/os-volume_attachments/v");
     replay.on("PUT", &keep, Answer::new(202, Value::Null));
     replay.on("DELETE", &on_server(""), Answer::new(204, Value::Null));
-    let delete = Operation::DeleteInstance { instance: instance() };
+    let delete = Operation::DeleteInstance {
+        instance: instance(),
+    };
     submit(&provider(&replay), &delete).await.unwrap();
     let kept = &replay.asked("PUT", &keep)[0].body["volumeAttachment"];
     assert_eq!(kept["delete_on_termination"], false);
@@ -155,37 +231,86 @@ async fn an_image_takes_its_snapshots_along() {
     let id = image.body["id"].as_str().unwrap().to_owned();
     let text = image.body["block_device_mapping"].as_str().unwrap();
     let mapped: Vec<Value> = serde_json::from_str(text).unwrap();
-    let snapshots: Vec<_> = mapped.iter().map(|it| it["snapshot_id"].as_str().unwrap().to_owned()).collect();
+    let snapshots: Vec<_> = mapped
+        .iter()
+        .map(|it| it["snapshot_id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(snapshots.len(), 2);
     let path = format!("/image/v2/images/{id}");
     replay.on("GET", &path, image);
-    replay.on("DELETE", &path, Answer::recorded("06-restore-and-delete", 6));
+    replay.on(
+        "DELETE",
+        &path,
+        Answer::recorded("06-restore-and-delete", 6),
+    );
     let marked: Vec<_> = snapshots.iter().map(|id| {
         json!({"id": id, "status": "available", "size": 1, "volume_id": "v", "metadata": {"stillpoint.deleted_with": key().as_str()}})
     }).collect();
     for one in &marked {
         let of = format!("/snapshots/{}", one["id"].as_str().unwrap());
-        replay.on("POST", &on_volumes(&format!("{of}/metadata")), Answer::new(200, json!({"metadata": {}})));
-        replay.on("GET", &on_volumes(&of), Answer::new(200, json!({"snapshot": one})));
+        replay.on(
+            "POST",
+            &on_volumes(&format!("{of}/metadata")),
+            Answer::new(200, json!({"metadata": {}})),
+        );
+        replay.on(
+            "GET",
+            &on_volumes(&of),
+            Answer::new(200, json!({"snapshot": one})),
+        );
         replay.on("DELETE", &on_volumes(&of), Answer::new(202, Value::Null));
     }
-    replay.on("GET", &on_volumes("/snapshots/detail"), Answer::new(200, json!({"snapshots": marked})));
-    replay.on("GET", &on_volumes("/volumes/detail"), Answer::new(200, json!({"volumes": []})));
-    let delete = Operation::DeleteImage { image: reference(&format!("image/{id}")) };
+    replay.on(
+        "GET",
+        &on_volumes("/snapshots/detail"),
+        Answer::new(200, json!({"snapshots": marked})),
+    );
+    replay.on(
+        "GET",
+        &on_volumes("/volumes/detail"),
+        Answer::new(200, json!({"volumes": []})),
+    );
+    let delete = Operation::DeleteImage {
+        image: reference(&format!("image/{id}")),
+    };
     let prod = provider(&replay);
     submit(&prod, &delete).await.unwrap();
     for id in &snapshots {
-        assert_eq!(replay.asked("DELETE", &on_volumes(&format!("/snapshots/{id}"))).len(), 1);
+        let marks = replay.asked("POST", &on_volumes(&format!("/snapshots/{id}/metadata")));
+        assert_eq!(
+            marks[0].body["metadata"]["stillpoint.deleted_with"],
+            key().as_str()
+        );
+    }
+    for id in &snapshots {
+        assert_eq!(
+            replay
+                .asked("DELETE", &on_volumes(&format!("/snapshots/{id}")))
+                .len(),
+            1
+        );
     }
     // After a crash between the two: the image is gone, and what it named is still found.
     replay.instead("GET", &path, Answer::recorded("06-restore-and-delete", 8));
     assert!(matches!(observe(&prod, &delete).await, Observation::Absent));
     submit(&prod, &delete).await.unwrap();
     for id in &snapshots {
-        assert_eq!(replay.asked("DELETE", &on_volumes(&format!("/snapshots/{id}"))).len(), 2);
+        assert_eq!(
+            replay
+                .asked("DELETE", &on_volumes(&format!("/snapshots/{id}")))
+                .len(),
+            2
+        );
     }
-    replay.instead("GET", &on_volumes("/snapshots/detail"), Answer::new(200, json!({"snapshots": []})));
-    assert!(matches!(observe(&prod, &delete).await, Observation::Done { .. }));
+    replay.instead(
+        "GET",
+        &on_volumes("/snapshots/detail"),
+        Answer::new(200, json!({"snapshots": []})),
+    );
+    assert!(matches!(
+        observe(&prod, &delete).await,
+        Observation::Done { .. }
+    ));
 }
 
 #[tokio::test]

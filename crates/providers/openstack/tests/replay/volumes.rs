@@ -8,7 +8,9 @@ use stillpoint_iaas::{
 };
 use stillpoint_openstack::OpenStack;
 
-use crate::bed::{config, key, observe, on_volumes, provider, reference, submit, take, volume, with_volume};
+use crate::bed::{
+    config, key, observe, on_volumes, provider, reference, submit, take, volume, with_volume,
+};
 use crate::server::{Answer, Replay};
 
 const LIVE: &str = "05-live-snapshots-quota-paging-tokens";
@@ -24,7 +26,11 @@ fn snapshot(id: &str, status: &str, key: &str) -> Value {
 
 fn with_snapshots(replay: &Replay, snapshots: &[Value]) {
     let body = json!({"snapshots": snapshots});
-    replay.instead("GET", &on_volumes("/snapshots/detail"), Answer::new(200, body));
+    replay.instead(
+        "GET",
+        &on_volumes("/snapshots/detail"),
+        Answer::new(200, body),
+    );
 }
 
 #[tokio::test]
@@ -49,13 +55,23 @@ async fn a_key_alone_tells_what_became_of_a_snapshot() {
     let ours = key();
     let ours = ours.as_str();
     with_snapshots(&replay, &[snapshot("x", "available", "another")]);
-    assert!(matches!(observe(&prod, &take(ID)).await, Observation::Absent));
+    assert!(matches!(
+        observe(&prod, &take(ID)).await,
+        Observation::Absent
+    ));
 
     with_snapshots(&replay, &[snapshot("a", "creating", ours)]);
-    let Observation::Running { progress: Some(progress), .. } = observe(&prod, &take(ID)).await else {
+    let Observation::Running {
+        progress: Some(progress),
+        ..
+    } = observe(&prod, &take(ID)).await
+    else {
         panic!("it runs");
     };
-    assert!(progress.fraction() > 0.89 && progress.fraction() < 0.91, "{progress}");
+    assert!(
+        progress.fraction() > 0.89 && progress.fraction() < 0.91,
+        "{progress}"
+    );
 
     with_snapshots(&replay, &[snapshot("a", "error", ours)]);
     let Observation::Failed { error, left } = observe(&prod, &take(ID)).await else {
@@ -64,14 +80,26 @@ async fn a_key_alone_tells_what_became_of_a_snapshot() {
     assert_eq!(left, [reference("snapshot/a")]);
     assert_eq!(error.world(), World::Changed);
 
-    with_snapshots(&replay, &[snapshot("a", "available", ours), snapshot("b", "available", ours)]);
-    let Observation::Done { output: Output::Snapshot(taken), twins } = observe(&prod, &take(ID)).await
+    with_snapshots(
+        &replay,
+        &[
+            snapshot("a", "available", ours),
+            snapshot("b", "available", ours),
+        ],
+    );
+    let Observation::Done {
+        output: Output::Snapshot(taken),
+        twins,
+    } = observe(&prod, &take(ID)).await
     else {
         panic!("it is done");
     };
     assert_eq!(taken.parts[0].snapshot, reference("snapshot/a"));
     assert_eq!(twins, [reference("snapshot/b")]);
-    assert_eq!((taken.consistency, taken.capture), (Consistency::Crash, Capture::Live));
+    assert_eq!(
+        (taken.consistency, taken.capture),
+        (Consistency::Crash, Capture::Live)
+    );
     assert_eq!(taken.taken_at.to_string(), "2026-11-21T00:03:14Z");
 }
 
@@ -85,13 +113,24 @@ async fn refusals_are_known_by_what_they_say() {
         (Answer::recorded(LIVE, 33), ErrorKind::Quota, false),
         (Answer::recorded(LIVE, 12), ErrorKind::Invalid, false),
         (Answer::recorded(CINDER, 30), ErrorKind::NotFound, false),
-        (Answer::recorded("02-image-backed-snapshot", 3), ErrorKind::Busy, true),
+        (
+            Answer::recorded("02-image-backed-snapshot", 3),
+            ErrorKind::Busy,
+            true,
+        ),
     ] {
         replay.instead("POST", &post, answer.clone());
         let error = submit(&provider(&replay), &take(ID)).await.unwrap_err();
-        assert_eq!((error.kind(), error.world()), (kind, World::Untouched), "{error}");
+        assert_eq!(
+            (error.kind(), error.world()),
+            (kind, World::Untouched),
+            "{error}"
+        );
         assert_eq!(error.retry() != Retry::Never, again, "{error}");
-        assert!(error.advice().is_some() && error.resource().is_some(), "{error}");
+        assert!(
+            error.advice().is_some() && error.resource().is_some(),
+            "{error}"
+        );
     }
     // A gateway that gives up does not say what became of it.
     replay.instead("POST", &post, Answer::new(504, Value::Null));
@@ -115,17 +154,31 @@ async fn a_full_quota_is_told_before_anything_is_asked() {
 async fn a_snapshot_is_kept_while_a_volume_is_made_from_it() {
     let replay = Replay::new().await;
     let path = on_volumes("/snapshots/a");
-    replay.on("GET", &path, Answer::new(200, json!({"snapshot": snapshot("a", "available", "k")})));
+    replay.on(
+        "GET",
+        &path,
+        Answer::new(200, json!({"snapshot": snapshot("a", "available", "k")})),
+    );
     let mut making = volume("v", "creating", &[]);
     making["snapshot_id"] = "a".into();
-    replay.on("GET", &on_volumes("/volumes/detail"), Answer::new(200, json!({"volumes": [making]})));
-    let delete = Operation::DeleteSnapshot { snapshot: reference("snapshot/a") };
+    replay.on(
+        "GET",
+        &on_volumes("/volumes/detail"),
+        Answer::new(200, json!({"volumes": [making]})),
+    );
+    let delete = Operation::DeleteSnapshot {
+        snapshot: reference("snapshot/a"),
+    };
     let error = submit(&provider(&replay), &delete).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
     assert!(replay.asked("DELETE", &path).is_empty());
 
     let free = json!({"volumes": [volume("v", "available", &[])]});
-    replay.instead("GET", &on_volumes("/volumes/detail"), Answer::new(200, free));
+    replay.instead(
+        "GET",
+        &on_volumes("/volumes/detail"),
+        Answer::new(200, free),
+    );
     replay.on("DELETE", &path, Answer::recorded(LIVE, 7));
     submit(&provider(&replay), &delete).await.unwrap();
     assert_eq!(replay.asked("DELETE", &path).len(), 1);
@@ -134,14 +187,24 @@ async fn a_snapshot_is_kept_while_a_volume_is_made_from_it() {
 #[tokio::test]
 async fn a_delete_that_cinder_gave_up_has_failed() {
     let replay = Replay::new().await;
-    let delete = Operation::DeleteSnapshot { snapshot: reference("snapshot/a") };
+    let delete = Operation::DeleteSnapshot {
+        snapshot: reference("snapshot/a"),
+    };
     let path = on_volumes("/snapshots/a");
     let (prod, key, ticket) = (provider(&replay), key(), Ticket::new("a"));
-    for (status, expected) in [("deleting", "running"), ("available", "failed"), ("", "done")] {
-        replay.instead("GET", &path, match status {
-            "" => Answer::recorded(CINDER, 26),
-            status => Answer::new(200, json!({"snapshot": snapshot("a", status, "k")})),
-        });
+    for (status, expected) in [
+        ("deleting", "running"),
+        ("available", "failed"),
+        ("", "done"),
+    ] {
+        replay.instead(
+            "GET",
+            &path,
+            match status {
+                "" => Answer::recorded(CINDER, 26),
+                status => Answer::new(200, json!({"snapshot": snapshot("a", status, "k")})),
+            },
+        );
         let seen = prod.observe(&key, &delete, Some(&ticket)).await.unwrap();
         let seen = match seen {
             Observation::Running { .. } => "running",
@@ -157,7 +220,13 @@ async fn a_delete_that_cinder_gave_up_has_failed() {
 async fn only_the_latest_snapshot_is_reverted_to() {
     let replay = Replay::new().await;
     with_volume(&replay, ID, "available", &[]);
-    with_snapshots(&replay, &[snapshot("old", "available", "1"), snapshot("new", "available", "2")]);
+    with_snapshots(
+        &replay,
+        &[
+            snapshot("old", "available", "1"),
+            snapshot("new", "available", "2"),
+        ],
+    );
     let action = on_volumes(&format!("/volumes/{ID}/action"));
     replay.on("POST", &action, Answer::recorded(CINDER, 22));
     let revert = |to: &str| Operation::Revert {
@@ -182,27 +251,45 @@ async fn pages_are_read_to_the_end_and_again_when_a_marker_is_gone() {
     let path = on_volumes("/volumes/detail");
     let page = |ids: &[&str], more: bool| {
         let volumes: Vec<_> = ids.iter().map(|id| volume(id, "available", &[])).collect();
-        let links = if more { json!([{"rel": "next", "href": "elsewhere"}]) } else { json!([]) };
+        let links = if more {
+            json!([{"rel": "next", "href": "elsewhere"}])
+        } else {
+            json!([])
+        };
         Answer::new(200, json!({"volumes": volumes, "volumes_links": links}))
     };
     replay.on("GET", &path, page(&["a", "b"], true));
     replay.on("GET", &path, Answer::recorded(LIVE, 15));
     replay.on("GET", &path, page(&["a", "c"], true));
     replay.on("GET", &path, page(&["d"], false));
-    let listed = provider(&replay).list_all(&Filter::kind(ResourceKind::Volume)).await.unwrap();
+    let listed = provider(&replay)
+        .list_all(&Filter::kind(ResourceKind::Volume))
+        .await
+        .unwrap();
     let ids: Vec<_> = listed.iter().map(|it| it.reference.id()).collect();
     assert_eq!(ids, ["a", "c", "d"]);
     let asked = replay.asked("GET", &path);
-    let markers: Vec<_> = asked.iter().map(|it| it.query.contains("marker=")).collect();
+    let markers: Vec<_> = asked
+        .iter()
+        .map(|it| it.query.contains("marker="))
+        .collect();
     assert_eq!(markers, [false, true, false, true]);
 }
 
 #[tokio::test]
 async fn a_page_that_repeats_itself_ends_the_list() {
     let replay = Replay::new().await;
-    let body = json!({"volumes": [volume("a", "available", &[])], "volumes_links": [{"rel": "next"}]});
-    replay.on("GET", &on_volumes("/volumes/detail"), Answer::new(200, body));
-    let listed = provider(&replay).list_all(&Filter::kind(ResourceKind::Volume)).await.unwrap();
+    let body =
+        json!({"volumes": [volume("a", "available", &[])], "volumes_links": [{"rel": "next"}]});
+    replay.on(
+        "GET",
+        &on_volumes("/volumes/detail"),
+        Answer::new(200, body),
+    );
+    let listed = provider(&replay)
+        .list_all(&Filter::kind(ResourceKind::Volume))
+        .await
+        .unwrap();
     assert_eq!(listed.len(), 1);
 }
 
@@ -215,7 +302,9 @@ async fn a_filter_that_the_cloud_forbids_is_done_without() {
     let all = json!({"snapshots": [snapshot("a", "available", ours.as_str()), snapshot("b", "available", "x")]});
     replay.on("GET", &path, Answer::new(200, all));
     let seen = observe(&provider(&replay), &take(ID)).await;
-    let Observation::Done { output, twins } = seen else { panic!("{seen:?}") };
+    let Observation::Done { output, twins } = seen else {
+        panic!("{seen:?}")
+    };
     assert_eq!(output.created(), [reference("snapshot/a")]);
     assert!(twins.is_empty());
 }
@@ -227,7 +316,10 @@ async fn forty_volumes_at_once_make_no_more_calls_than_allowed() {
     let mut slow = Answer::recorded(LIVE, 1);
     slow.after = Duration::from_millis(20);
     replay.on("POST", &on_volumes("/snapshots"), slow);
-    let prod = OpenStack::builder("prod", config(&replay.url)).at_once(8).build().unwrap();
+    let prod = OpenStack::builder("prod", config(&replay.url))
+        .at_once(8)
+        .build()
+        .unwrap();
     let takes = (0..40).map(|number| {
         let prod = &prod;
         async move {
@@ -243,5 +335,9 @@ async fn forty_volumes_at_once_make_no_more_calls_than_allowed() {
         .collect();
     assert_eq!(keys.len(), 40, "none is lost");
     // The login is a call beside them.
-    assert!((4..=8).contains(&replay.most_at_once()), "{} at once", replay.most_at_once());
+    assert!(
+        (4..=8).contains(&replay.most_at_once()),
+        "{} at once",
+        replay.most_at_once()
+    );
 }

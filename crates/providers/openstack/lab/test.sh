@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# test.sh - all tests that need a real cloud: starts it where it is not up, and ends it if it did.
+# As root, on Debian 12. OSLAB_DIR says where its state is kept between runs (see up.sh).
+set -euo pipefail
+cd "$(dirname "$0")"
+export OSLAB_DIR=${OSLAB_DIR:-/var/tmp/oslab}
+if [ ! -e "$OSLAB_DIR/pid/nova-compute.pid" ]; then
+    trap './down.sh' EXIT
+fi
+./up.sh
+cd ..
+STILLPOINT_OPENSTACK_LAB=$OSLAB_DIR cargo test --test lab -- --ignored --nocapture --test-threads=1 "$@"
