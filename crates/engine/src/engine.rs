@@ -492,6 +492,11 @@ impl Engine {
         }
     }
 
+    /// The instant it is, by this engine's clock.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.shared.clock.now()
+    }
+
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.shared.read_only {
             return Err(

@@ -113,7 +113,7 @@ pub use crate::plan::{Bound, Change, Claim, Delivered, Effect, JobPlan};
 pub use crate::request::{CustomRequest, Request, Restore, Scope, Take, Target};
 pub use crate::retention::{PrunePlan, PruneSubject, Pruned};
 pub use crate::schedules::{
-    Alarm, Applied, Health, ItemResult, LastRun, Listed, Listing, RunItem, RunState,
+    Alarm, Applied, BoshDirector, Health, ItemResult, LastRun, Listed, Listing, RunItem, RunState,
     ScheduleHealth, SchedulePlan, ScheduleSpec, ScheduleStatus, ScheduledRun, Select, Show,
     SourceHealth, Subject, TakeManner, Warning,
 };

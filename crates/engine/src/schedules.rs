@@ -1,6 +1,7 @@
 //! Schedules: applied by name, fired by the loop, recorded run by run.
 
 mod apply;
+mod bosh;
 mod expiry;
 mod fire;
 mod health;
@@ -14,6 +15,7 @@ mod warning;
 mod work_off;
 
 pub use self::apply::{Applied, SchedulePlan, ScheduleStatus};
+pub use self::bosh::BoshDirector;
 pub use self::health::{Alarm, Health, ScheduleHealth, SourceHealth};
 pub(crate) use self::keeper::keep;
 pub use self::ledger::LastRun;

@@ -79,14 +79,18 @@
 mod ask;
 mod builder;
 mod handle;
+mod schedule;
 mod stillpoint;
 #[cfg(feature = "transfer")]
 mod transfer;
 
 pub use stillpoint_core::*;
 pub use stillpoint_engine::{
-    Bound, Change, Clock, CustomObservation, CustomWork, Engine, Executor, Job, JobEvent, JobPlan,
-    JobQuery, Request, Restore, Scope, SystemClock, Take, Target, TokioClock, What,
+    Alarm, Applied, BoshDirector, Bound, Captured, Change, Clock, CustomObservation, CustomWork,
+    Engine, Executor, Health, ItemResult, Job, JobEvent, JobPlan, JobQuery, LastRun, Listed,
+    Listing, ManagerWork, PrunePlan, PruneSubject, Pruned, Request, Restore, RunItem, RunState,
+    ScheduleHealth, SchedulePlan, ScheduleSpec, ScheduleStatus, ScheduledRun, Scope, Select, Show,
+    SourceHealth, Subject, SystemClock, Take, TakeManner, Target, TokioClock, Warning, What,
 };
 pub use stillpoint_iaas::{self as iaas, Provider};
 #[cfg(feature = "local")]
@@ -94,6 +98,9 @@ pub use stillpoint_local as local;
 #[cfg(feature = "openstack")]
 pub use stillpoint_openstack as openstack;
 pub use stillpoint_restore::{Outcome, Phase};
+pub use stillpoint_schedule::retention::{self, Keep};
+pub use stillpoint_schedule::schedule::Pause;
+pub use stillpoint_schedule::{Cron, Schedule, policy};
 pub use stillpoint_state::{self as state, State, catalogue};
 #[cfg(feature = "transfer")]
 pub use stillpoint_transfer::{self as archives, ArchiveRef, Export, Import, RestoreFrom, Shelf};
@@ -101,4 +108,5 @@ pub use stillpoint_transfer::{self as archives, ArchiveRef, Export, Import, Rest
 pub use crate::ask::{Ask, Delete, Planned, Settle, Wish};
 pub use crate::builder::Builder;
 pub use crate::handle::JobHandle;
+pub use crate::schedule::{PlannedPrune, PlannedSchedule, Prune, ScheduleAsk};
 pub use crate::stillpoint::Stillpoint;

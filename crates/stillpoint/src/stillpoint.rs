@@ -25,7 +25,6 @@ impl Stillpoint {
         Self { engine }
     }
 
-    #[cfg(feature = "transfer")]
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
