@@ -4,44 +4,25 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use jiff::{Timestamp, ToSpan};
+use jiff::ToSpan;
 use stillpoint::iaas::OperationKind;
-use stillpoint::iaas::sim::{self, At, Fault, NewInstance, Personality, SimCloud};
-use stillpoint::{Clock, Cron, Keep, Listed, Listing, Select, Stillpoint, state::Memory};
-
-/// The simulated cloud's clock, which goes with tokio's: paused, it jumps to whatever is next.
-struct CloudClock(sim::Clock);
-
-impl std::fmt::Debug for CloudClock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CloudClock")
-    }
-}
-
-#[async_trait]
-impl Clock for CloudClock {
-    fn now(&self) -> Timestamp {
-        (self.0)()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
+use stillpoint::iaas::sim::{At, Fault, NewInstance, Personality, SimCloud, clock_from};
+use stillpoint::state::Memory;
+use stillpoint::{Cron, Keep, Listed, Listing, Select, Stillpoint, TokioClock};
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let start = "2026-03-01T12:00:00Z".parse()?;
     let cloud = SimCloud::builder(Personality::Declarative)
         .name("prod")
-        .clock(sim::clock_from("2026-03-01T12:00:00Z".parse()?))
+        .clock(clock_from(start))
         .build();
     let web = NewInstance::new("web-1").disk("root", 1 << 16).off();
     cloud.add_instance(web.label("backup", "nightly"));
     let still = Stillpoint::builder()
         .state(Arc::new(Memory::new()))
         .provider(Arc::new(cloud.connect()))
-        .clock(Arc::new(CloudClock(cloud.clock())))
+        .clock(Arc::new(TokioClock::starting_at(start)))
         .build()?;
     tokio::spawn(still.run());
 
@@ -58,22 +39,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // On the 29th half past two does not exist in Berlin; it runs all the same.
     pass(Duration::from_secs(29 * 86_400)).await;
     let runs = still.schedule_runs("nightly").await?;
-    println!("{} nights, and these are left, the next one on top:", runs.len());
+    println!(
+        "{} nights, and these are left, the next one on top:",
+        runs.len()
+    );
     assert_eq!(runs.len(), 29);
     print_list(&still).await?;
 
     println!("\nwhy each of them is kept:");
     let prune = still.prune("nightly").plan().await?;
     println!("{prune}");
-    assert!(prune.as_plan().deletions().is_empty(), "nothing is left to go");
+    assert!(
+        prune.as_plan().deletions().is_empty(),
+        "nothing is left to go"
+    );
     assert!(still.health().await?.is_good());
 
     // Two nights without a quota for snapshots: nothing old goes, and it is said.
-    cloud.fault(At::submit(OperationKind::Snapshot).times(2), Fault::QuotaShort);
+    cloud.fault(
+        At::submit(OperationKind::Snapshot).times(2),
+        Fault::QuotaShort,
+    );
     pass(Duration::from_secs(2 * 86_400)).await;
     let health = still.health().await?;
     for (schedule, alarm) in health.alarms() {
-        println!("alarm: {schedule}: {alarm:?}");
+        println!("alarm: {schedule}: {alarm}");
     }
     assert_eq!(health.alarms().count(), 2);
     pass(Duration::from_secs(86_400)).await;

@@ -62,6 +62,72 @@
 //! and so is deleting a snapshot that a job works with. The safety snapshot of a restore in place
 //! is claimed until the restore is undone or accepted.
 //!
+//! # Schedules
+//!
+//! A [`ScheduleSpec`] is applied by name: [`Engine::plan_schedule`] shows what would change, what is
+//! odd about it and its next runs; [`Engine::apply_schedule`] does it. [`Engine::run`] fires what
+//! is due. A run is durable before anything of it happens, and each of its resources is a job that
+//! is started once for *schedule, time on the wall, resource*: whoever fires it, and however often
+//! it dies on the way, nothing is taken twice. A resource that fails stops no other.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use stillpoint_engine::{Engine, RunState, ScheduleSpec, Select, Subject, TokioClock};
+//! use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud, clock_from};
+//! use stillpoint_schedule::{Cron, retention::Keep};
+//! use stillpoint_state::Memory;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! let start = "2026-03-01T12:00:00Z".parse()?;
+//! let cloud = SimCloud::builder(Personality::Declarative).name("prod").clock(clock_from(start)).build();
+//! cloud.add_instance(NewInstance::new("web-1").disk("root", 1 << 16).label("tier", "gold").off());
+//! let engine = Engine::builder(Arc::new(Memory::new()))
+//!     .provider(Arc::new(cloud.connect()))
+//!     .clock(Arc::new(TokioClock::starting_at(start)))
+//!     .build()?;
+//! tokio::spawn(engine.run());
+//!
+//! let gold = Subject::Instances(Select::label("tier", "gold"));
+//! let mut nightly = ScheduleSpec::new("nightly", gold, Cron::parse("0 2 * * *")?);
+//! nightly.keep = Some(Keep::new().last(1));
+//! let plan = engine.plan_schedule(&nightly).await?;
+//! assert_eq!(plan.selects.len(), 1);
+//! engine.apply_schedule(&plan).await?;
+//!
+//! tokio::time::sleep(Duration::from_secs(2 * 86_400)).await; // on the virtual clock
+//! let runs = engine.schedule_runs("nightly").await?;
+//! assert_eq!(runs[0].state, RunState::Done { taken: 1 });
+//! assert_eq!(runs[1].pruned.as_ref().unwrap().deleted.len(), 1);
+//! assert!(engine.health().await?.is_good());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! The ledger tells apart what was *missed* ([`RunState::Missed`]: we were down) and what *failed*
+//! ([`RunState::Failed`]: the cloud did not do it). [`Engine::health`] is worked out when it is
+//! asked for: alarms are levels, none is stored. [`Engine::list`] has what is to come above what
+//! was taken.
+//!
+//! Not there: events for schedules (runs are in the ledger, their jobs have events), and a bound
+//! for the ledger, which grows as the jobs do. Engines that share a state may both fire; a run that
+//! an engine leaves behind is taken over when an engine next starts.
+//!
+//! # Retention
+//!
+//! After a run, and only for what it took, [`Engine::prune`] is done: the planner of
+//! [`stillpoint_schedule::retention`] decides, the same that [`Engine::plan_prune`] shows, and each
+//! deletion is a job of its own that holds on to the last verified snapshot of its source. What
+//! another schedule took, or a person, stays; so do pins and whatever a job works with. An expiry
+//! ([`Catalogue::expire`](stillpoint_state::catalogue::Catalogue::expire)) is enforced by
+//! [`Engine::run`], by the same planner: pins and the last verified one of a source win over it.
+//!
+//! # The control plane itself
+//!
+//! [`Subject::Manager`] names an [`Executor`] that understands [`ManagerWork`]. What it captures is
+//! a snapshot in the catalogue: listed, kept, pruned and deleted as any other.
+//!
 //! # Being gentle
 //!
 //! At most as many operations at once, and as many submits in a time, as the provider's

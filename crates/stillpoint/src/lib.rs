@@ -67,6 +67,54 @@
 //! [`JobHandle::stop`] undoes what was done, up to the point of no return; after that it is
 //! refused with the reason.
 //!
+//! # Scheduling and keeping
+//!
+//! [`Stillpoint::schedule`] is declarative: applied again it is an update, and
+//! [`plan`](ScheduleAsk::plan) shows what would change, with warnings and the next runs.
+//! [`run`](Stillpoint::run) fires it, and prunes after a success. What would be pruned, and why the
+//! rest stays, [`Stillpoint::prune`] shows; [`Stillpoint::expire`] ends a snapshot taken by hand.
+//! [`Stillpoint::list`] has what is to come above what was taken, [`Stillpoint::health`] what is
+//! wrong now.
+//!
+#![cfg_attr(feature = "sim", doc = "```")]
+#![cfg_attr(not(feature = "sim"), doc = "```text")]
+//! use jiff::ToSpan;
+//! use stillpoint::{Cron, Keep, Listing, Select};
+//!
+//! # use std::sync::Arc;
+//! # use stillpoint::iaas::sim::{NewInstance, Personality, SimCloud, clock_from};
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! # let start = "2026-03-01T12:00:00Z".parse()?;
+//! # let cloud = SimCloud::builder(Personality::Rest).name("prod").clock(clock_from(start)).build();
+//! # cloud.add_instance(NewInstance::new("web-1").disk("root", 1 << 16).label("backup", "nightly"));
+//! # let still = stillpoint::Stillpoint::builder()
+//! #     .state(Arc::new(stillpoint::state::Memory::new()))
+//! #     .provider(Arc::new(cloud.connect()))
+//! #     .clock(Arc::new(stillpoint::TokioClock::starting_at(start)))
+//! #     .build()?;
+//! # tokio::spawn(still.run());
+//! still
+//!     .schedule("nightly")
+//!     .instances(Select::label("backup", "nightly").on("prod"))
+//!     .at(Cron::parse("0 2 * * *")?.tz("Europe/Berlin")?)
+//!     .keep(Keep::new().daily(7).weekly(4))
+//!     .stale_after(26.hours())
+//!     .apply() // the same name again is an update
+//!     .await?;
+//! # tokio::time::sleep(std::time::Duration::from_secs(86_400)).await;
+//!
+//! let list = still.list(&Listing::default()).await?;
+//! assert_eq!(list[0].name(), "nightly"); // the next run
+//! assert_eq!(list[1].name(), "nightly-web-1-20260302-020000");
+//! println!("{}", still.prune("nightly").plan().await?); // why each is kept
+//! assert!(still.health().await?.is_good());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! Runs that were missed, overlap or come all at once have [policies](policy) of their
+//! [`Schedule`]. [`BoshDirector`] reads the properties of a BOSH Director.
+//!
 //! # Features
 //!
 //! All are off by default, and none changes what another does.

@@ -435,7 +435,7 @@ impl fmt::Display for SchedulePlan {
         }
         writeln!(f, "  selects {} now", self.selects.len())?;
         for upcoming in &self.next {
-            writeln!(f, "  next {} ({} UTC)", upcoming.run.wall, upcoming.run.at)?;
+            writeln!(f, "  next {} ({})", upcoming.run.wall, upcoming.run.at)?;
         }
         Ok(())
     }

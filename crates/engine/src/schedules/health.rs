@@ -1,6 +1,7 @@
 //! How schedules are, worked out when somebody asks: alarms are levels, and none is stored.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -238,3 +239,35 @@ impl Engine {
 }
 
 type LastGood = BTreeMap<(String, ResourceRef), (Option<Timestamp>, Option<Timestamp>)>;
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failing {
+                run,
+                failed,
+                unreachable,
+            } => {
+                write!(f, "the run of {} could not take {failed} resources", run.at)?;
+                match unreachable.len() {
+                    0 => Ok(()),
+                    count => write!(f, ", and {count} providers could not be asked"),
+                }
+            }
+            Self::Missed(missed) => write!(
+                f,
+                "runs from {} to {} were missed: nothing ran here",
+                missed.first.at, missed.last.at
+            ),
+            Self::Overdue { run } => write!(f, "the run of {} is due, nothing fires it", run.at),
+            Self::SelectsNothing => f.write_str("it selects nothing"),
+            Self::Stale {
+                source,
+                last: Some(last),
+                ..
+            } => write!(f, "the last good snapshot of {source} is of {last:.0}"),
+            Self::Stale { source, .. } => write!(f, "there is no good snapshot of {source}"),
+            Self::Unreachable(report) => write!(f, "it cannot be asked: {}", report.message),
+        }
+    }
+}
