@@ -3,9 +3,11 @@
 mod deep;
 mod payload;
 mod report;
+mod worker;
 
-pub(crate) use payload::{Take, Walk, walk};
+pub(crate) use payload::{Walk, walk};
 pub use report::{Assurance, Level, Report};
+pub(crate) use worker::Take;
 
 use crate::digest::ContentDigest;
 use crate::zip::Kind;
