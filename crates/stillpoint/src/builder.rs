@@ -22,6 +22,7 @@ pub struct Builder {
     transfer: stillpoint_transfer::TransferBuilder,
     clock: Option<Arc<dyn Clock>>,
     node: Option<String>,
+    ids_from_seed: Option<u64>,
     read_only: bool,
 }
 
@@ -119,6 +120,13 @@ impl Builder {
         self
     }
 
+    /// Makes ids from a seed instead of the system's entropy, for simulations: equal runs have
+    /// equal ids. Two of one seed on one state would clash.
+    pub fn ids_from_seed(mut self, seed: u64) -> Self {
+        self.ids_from_seed = Some(seed);
+        self
+    }
+
     /// Only looks: every start, stop and change is refused.
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
@@ -156,6 +164,9 @@ impl Builder {
         }
         if let Some(node) = self.node {
             engine = engine.node(node);
+        }
+        if let Some(seed) = self.ids_from_seed {
+            engine = engine.ids_from_seed(seed);
         }
         if self.read_only {
             engine = engine.read_only();

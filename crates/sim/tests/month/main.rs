@@ -16,12 +16,13 @@ const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
 #[test]
 fn whatever_happens_in_a_month_the_catalogue_is_the_truth() {
-    test(Seeds::from(100), month);
+    // .ci/run runs a thousand.
+    test(Seeds::from(12), month);
 }
 
 #[test]
 fn equal_seeds_have_equal_traces() {
-    for seed in 0..4 {
+    for seed in 0..2 {
         let (first, second) = (run(seed, month), run(seed, month));
         assert_eq!(first.failure(), None);
         assert_eq!(
