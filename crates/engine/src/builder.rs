@@ -123,6 +123,7 @@ impl EngineBuilder {
             starts,
             started: Mutex::new(Some(started)),
             drivers: Mutex::default(),
+            meters: Mutex::default(),
             given_up: Mutex::default(),
             gave_up: Notify::new(),
             running: AtomicBool::new(false),

@@ -24,7 +24,7 @@ use crate::gate::{Pass, Turn};
 use crate::line::Urgency;
 use crate::meter::Meter;
 use crate::plan::JobPlan;
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
 use crate::store::{Logged, decode_bytes, lease_name};
 use crate::work::{Begun, Learned, Line, Work};
 
@@ -113,7 +113,7 @@ impl Driver {
             )
             .advise("Put back a copy of the state")
         })?;
-        let meter = Meter::new(&steps);
+        let meter = shared.meter(id, || Meter::new(&steps));
         let mut machine = Machine::new(steps);
         let mut errors = BTreeMap::new();
         let mut seq = 0;
@@ -133,6 +133,9 @@ impl Driver {
             if let (Some(call), Some(error)) = (logged.record.event.call(), logged.error) {
                 errors.insert(call, error);
             }
+            if let Event::Done { call, .. } = logged.record.event {
+                lock(&meter).done(call);
+            }
             seq = stored.seq + 1;
         }
         // The row is that of a job that goes on, but the machine waits: only a resume does that.
@@ -149,7 +152,7 @@ impl Driver {
             live: BTreeMap::new(),
             tasks: FuturesUnordered::new(),
             orders,
-            meter: Arc::new(Mutex::new(meter)),
+            meter,
             pausing: false,
             resuming,
         };

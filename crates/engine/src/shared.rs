@@ -9,6 +9,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use crate::clock::Clock;
 use crate::drive::Order;
 use crate::event::{JobEvent, What};
+use crate::meter::Meter;
 use crate::executor::CustomPlanner;
 use crate::schedules::Ledger;
 use crate::store::Store;
@@ -31,6 +32,9 @@ pub(crate) struct Shared {
     pub(crate) started: Mutex<Option<mpsc::UnboundedReceiver<JobId>>>,
     /// How to reach the drivers.
     pub(crate) drivers: Mutex<BTreeMap<JobId, mpsc::UnboundedSender<Order>>>,
+    /// How far the jobs are: kept from one driver of a job to the next, so that no listener sees
+    /// it go back.
+    pub(crate) meters: Mutex<BTreeMap<JobId, Arc<Mutex<Meter>>>>,
     /// Jobs that no driver can go on with, and why.
     pub(crate) given_up: Mutex<BTreeMap<JobId, Error>>,
     pub(crate) gave_up: Notify,
@@ -63,6 +67,13 @@ impl Shared {
             job,
             what,
         });
+    }
+
+    /// What measures a job's progress, and did so for an earlier driver.
+    pub(crate) fn meter(&self, job: JobId, new: impl FnOnce() -> Meter) -> Arc<Mutex<Meter>> {
+        let mut meters = lock(&self.meters);
+        let meter = meters.entry(job).or_insert_with(|| Arc::new(Mutex::new(new())));
+        Arc::clone(meter)
     }
 
     pub(crate) fn job_id(&self) -> Result<JobId> {

@@ -58,3 +58,34 @@ async fn every_change_is_told_and_progress_never_goes_back() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn progress_does_not_go_back_where_another_driver_goes_on() {
+    for personality in Personality::ALL {
+        let bench = Bench::new(personality);
+        let request = bench.set_up(Story::Take).await;
+        let mut events = bench.engine.events();
+        let plan = bench.engine.plan(&request).await.unwrap();
+        let id = bench.engine.start(&plan).await.unwrap();
+        let (mut seen, mut drivers) = (Vec::new(), 1);
+        loop {
+            match events.recv().await.unwrap().what {
+                What::Progress { progress } => seen.push(progress),
+                What::Ended { .. } => break,
+                _ => continue,
+            }
+            // The first driver is dropped where it stands, after each of its first steps.
+            if drivers < 4 {
+                drivers += 1;
+                bench.engine.shutdown(std::time::Duration::ZERO).await;
+                tokio::spawn(bench.engine.run());
+            }
+        }
+        bench.finish(id).await;
+        assert!(drivers > 1, "{personality:?}");
+        let done: Vec<_> = seen.iter().map(stillpoint_core::Progress::done).collect();
+        assert!(done.windows(2).all(|pair| pair[0] < pair[1]), "{personality:?}: {done:?}");
+        let last = seen.last().unwrap();
+        assert_eq!((last.done(), last.unit()), (last.total(), Unit::Bytes), "{personality:?}");
+    }
+}

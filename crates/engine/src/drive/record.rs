@@ -13,6 +13,7 @@ use crate::action::StepOutput;
 use crate::event::What;
 use crate::finish::Ending;
 use crate::plan::Effect;
+use crate::shared::lock;
 use crate::store::{ATTEMPTS, Logged, encode};
 use crate::work::Learned;
 
@@ -116,6 +117,7 @@ impl Driver {
             self.shared.tell(self.id, What::Progress { progress });
         }
         if let Some(outcome) = outcome {
+            lock(&self.shared.meters).remove(&self.id);
             self.shared.tell(self.id, What::Ended { outcome });
         }
     }
