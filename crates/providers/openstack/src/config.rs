@@ -143,6 +143,19 @@ pub enum Service {
 }
 
 impl CloudConfig {
+    /// A cloud with its Keystone there, public endpoints of any region, and the system's
+    /// certificates.
+    pub const fn new(auth_url: Url, credentials: Credentials) -> Self {
+        Self {
+            auth_url,
+            credentials,
+            region: None,
+            interface: Interface::Public,
+            endpoints: BTreeMap::new(),
+            ca_file: None,
+        }
+    }
+
     /// The cloud that the environment asks for: that of [`OS_CLOUD`](Self::named), or the one
     /// that `OS_AUTH_URL` and its like describe.
     ///

@@ -36,6 +36,8 @@
 //!   volume is attached to nothing. A restore in place by the engine takes a safety snapshot
 //!   first, which then is the latest: it is refused with that reason, and rolled back. Restore to
 //!   new.
+//! - Cinder's NFS driver, as of Zed, makes nothing from a snapshot any more once its volume was
+//!   reverted to it: the new volume ends in `error`, and the operation fails with that.
 //! - It reads no bytes of volumes and Cinder snapshots: no API gives them. What the engine takes
 //!   here is *taken*, not *verified*.
 //! - Ephemeral and swap disks are listed and not held; nor are ports, addresses, security groups
@@ -120,6 +122,8 @@ mod provider;
 mod session;
 mod tls;
 mod version;
+
+pub use reqwest::Url;
 
 pub use crate::builder::Builder;
 pub use crate::config::{

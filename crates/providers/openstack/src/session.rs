@@ -29,6 +29,8 @@ const VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
 pub(crate) struct Session {
     config: CloudConfig,
     http: reqwest::Client,
+    /// How long a call may take in all; one that streams is given as long as it moves.
+    timeout: Duration,
     /// One permit a call.
     calls: Semaphore,
     /// Held while logging in, so that one login serves all.
@@ -45,6 +47,7 @@ pub(crate) struct Call {
     query: Vec<(String, String)>,
     body: Body,
     headers: Vec<(HeaderName, HeaderValue)>,
+    streams: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -69,6 +72,7 @@ impl Call {
             query: Vec::new(),
             body: Body::None,
             headers: Vec::new(),
+            streams: false,
         }
     }
 
@@ -130,6 +134,7 @@ impl Session {
         Ok(Self {
             config,
             http,
+            timeout,
             calls: Semaphore::new(at_once.min(Semaphore::MAX_PERMITS)),
             token: Mutex::default(),
             versions: Mutex::default(),
@@ -152,9 +157,11 @@ impl Session {
         Ok(self.version(service).await? >= version)
     }
 
-    /// The bytes of a reply, as they come.
-    pub(crate) async fn stream(&self, call: Call) -> Result<reqwest::Response> {
+    /// The bytes of a reply, as they come. It counts among the calls until they begin to.
+    pub(crate) async fn stream(&self, mut call: Call) -> Result<reqwest::Response> {
+        call.streams = true;
         let service = call.service;
+        let _one = self.calls.acquire().await.expect("it is never closed");
         let response = self.authorised(&call, None).await?;
         if response.status().is_success() {
             return Ok(response);
@@ -201,6 +208,9 @@ impl Session {
         if let Some(version) = version.filter(|_| call.service != Service::Image) {
             request = request.header(VERSION, format!("{} {version}", call.service.word()));
         }
+        if !call.streams {
+            request = request.timeout(self.timeout);
+        }
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
@@ -233,7 +243,10 @@ impl Session {
 
     async fn log_in(&self) -> Result<Token> {
         let body = login(&self.config.credentials).to_string();
-        let request = self.http.post(login_url(&self.config));
+        let request = self
+            .http
+            .post(login_url(&self.config))
+            .timeout(self.timeout);
         let request = request.header(ACCEPT, "application/json");
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let response = request.send().await;
@@ -261,7 +274,8 @@ impl Session {
         let endpoint = token.endpoint(service, &self.config)?;
         let mut agreed = None;
         for url in documents(&endpoint, &token.project) {
-            let request = self.http.get(url).header(ACCEPT, "application/json");
+            let request = self.http.get(url).timeout(self.timeout);
+            let request = request.header(ACCEPT, "application/json");
             let request = request.header(TOKEN, sensitive(&token.secret)?);
             let _one = self.calls.acquire().await.expect("it is never closed");
             let response = request

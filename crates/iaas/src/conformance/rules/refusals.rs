@@ -145,17 +145,17 @@ fn everything<B: TestBed>(
             instance: instance.clone(),
         },
         trial.create_volume(),
+        Operation::CreateImage {
+            name: trial.name(),
+            labels: Labels::new(),
+            from: snapshot.clone(),
+        },
         // While it is the latest snapshot: some systems revert to no other.
         Operation::Revert {
             volume: volume.clone(),
             to: snapshot.clone(),
         },
         trial.take_one(volume),
-        Operation::CreateImage {
-            name: trial.name(),
-            labels: Labels::new(),
-            from: snapshot.clone(),
-        },
         Operation::PowerOff {
             instance: instance.clone(),
         },
