@@ -9,8 +9,8 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use crate::clock::Clock;
 use crate::drive::Order;
 use crate::event::{JobEvent, What};
-use crate::meter::Meter;
 use crate::executor::CustomPlanner;
+use crate::meter::Meter;
 use crate::schedules::Ledger;
 use crate::store::Store;
 use crate::work::Workshop;
@@ -72,7 +72,9 @@ impl Shared {
     /// What measures a job's progress, and did so for an earlier driver.
     pub(crate) fn meter(&self, job: JobId, new: impl FnOnce() -> Meter) -> Arc<Mutex<Meter>> {
         let mut meters = lock(&self.meters);
-        let meter = meters.entry(job).or_insert_with(|| Arc::new(Mutex::new(new())));
+        let meter = meters
+            .entry(job)
+            .or_insert_with(|| Arc::new(Mutex::new(new())));
         Arc::clone(meter)
     }
 

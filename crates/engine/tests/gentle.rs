@@ -84,8 +84,15 @@ async fn progress_does_not_go_back_where_another_driver_goes_on() {
         bench.finish(id).await;
         assert!(drivers > 1, "{personality:?}");
         let done: Vec<_> = seen.iter().map(stillpoint_core::Progress::done).collect();
-        assert!(done.windows(2).all(|pair| pair[0] < pair[1]), "{personality:?}: {done:?}");
+        assert!(
+            done.windows(2).all(|pair| pair[0] < pair[1]),
+            "{personality:?}: {done:?}"
+        );
         let last = seen.last().unwrap();
-        assert_eq!((last.done(), last.unit()), (last.total(), Unit::Bytes), "{personality:?}");
+        assert_eq!(
+            (last.done(), last.unit()),
+            (last.total(), Unit::Bytes),
+            "{personality:?}"
+        );
     }
 }

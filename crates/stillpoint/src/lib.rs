@@ -62,6 +62,14 @@
 //! place a safety snapshot comes first, and is kept until [`undo`](JobHandle::undo) or
 //! [`accept`](JobHandle::accept).
 //!
+//! # Exporting
+//!
+//! With the feature `transfer`, `still.export(id).to("/backup").await?` writes a snapshot to an
+//! archive, reads it back and lists it in [`Snapshot::exports`]: only then is it a backup.
+//! `still.import(archive)` lists what is in one, and `still.restore_from(archive).to_new("web-2")`
+//! restores it without having it listed, on any provider that lets volumes be written. The guide
+//! is that of `stillpoint-transfer`, here as `archives`.
+//!
 //! # Stopping
 //!
 //! [`JobHandle::stop`] undoes what was done, up to the point of no return; after that it is
@@ -122,7 +130,10 @@
 //! - `local`: volumes as files of this machine.
 //! - `openstack`: projects in OpenStack clouds.
 //! - `redb`: state in one file of this machine.
+//! - `s3`: depots in S3, for `transfer`.
 //! - `sim`: the simulated cloud, for tests.
+//! - `transfer`: snapshots to archives in folders and depots, and back.
+//! - `zstd`: archives packed with it can be read, for `transfer`.
 
 mod ask;
 mod builder;
