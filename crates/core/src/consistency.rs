@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How good the point in time is that a snapshot holds, weakest first.
 ///
-/// The order is the ladder: `Crash < Filesystem < Application`. That an instance was powered off
+/// The order is the ladder: `PerVolume < Crash < Filesystem < Application`. That an instance was powered off
 /// is [`Capture::Offline`]: a *how*, which reaches [`Consistency::Filesystem`], not a level above.
 #[derive(
     Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Consistency {
-    /// As if the power had been cut: every volume is of one instant, nothing was flushed.
+    /// Each volume is as if the power had been cut, but each at an instant of its own: what an
+    /// application keeps on several of them may not fit together. The least there is, and all
+    /// that a system without atomic groups gives of a source that runs and is not frozen.
     #[default]
+    PerVolume,
+    /// As if the power had been cut: all volumes are of one instant, nothing was flushed.
     Crash,
     /// File systems were flushed and frozen, or nothing wrote to them.
     Filesystem,
@@ -26,6 +30,7 @@ impl fmt::Display for Consistency {
         f.write_str(match self {
             Self::Crash => "Crash",
             Self::Filesystem => "Filesystem",
+            Self::PerVolume => "PerVolume",
             Self::Application => "Application",
         })
     }

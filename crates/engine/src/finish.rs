@@ -13,6 +13,7 @@ use stillpoint_state::{Batch, Guard};
 
 use crate::action::{Action, Outputs, StepOutput};
 use crate::executor::Captured;
+use crate::instant::Instant;
 use crate::job::Job;
 use crate::plan::{Claim, Effect, JobPlan};
 use crate::store::{Hold, Store};
@@ -76,7 +77,8 @@ impl Ending<'_> {
                     entry.id = id;
                 }
                 entry.job = job.id;
-                self.complete(&mut entry, steps, proof.as_deref());
+                let instant = Instant::of(entry.parts.len(), steps.len());
+                self.complete(&mut entry, instant, steps, proof.as_deref());
                 self.store.catalogue.insert(batch, &entry)?;
                 let kept = Subject::Snapshot(entry.id);
                 self.store.claims.take(batch, &kept, job.id).await?;
@@ -89,6 +91,7 @@ impl Ending<'_> {
             }
             Effect::Take {
                 entry,
+                instant,
                 steps,
                 proof,
             } => {
@@ -98,7 +101,7 @@ impl Ending<'_> {
                     .get(job.snapshot.unwrap_or(entry.id))
                     .await?;
                 if self.good() {
-                    self.complete(&mut row.snapshot, steps, proof.as_deref());
+                    self.complete(&mut row.snapshot, *instant, steps, proof.as_deref());
                     self.store.catalogue.update(batch, &row)?;
                 } else {
                     self.store.catalogue.remove(batch, &row);
@@ -145,7 +148,13 @@ impl Ending<'_> {
     }
 
     /// The snapshot with all that its steps have confirmed and proven.
-    fn complete(&self, snapshot: &mut Snapshot, steps: &[String], proof: Option<&str>) {
+    fn complete(
+        &self,
+        snapshot: &mut Snapshot,
+        instant: Instant,
+        steps: &[String],
+        proof: Option<&str>,
+    ) {
         let proof = match proof.and_then(|step| Outputs::output(self.machine, step)) {
             Some(StepOutput::Proof(proof)) => Some(proof),
             _ => None,
@@ -160,9 +169,10 @@ impl Ending<'_> {
                         part.copy = had.copy;
                     }
                     let record = &mut snapshot.consistency;
+                    let together = instant.together(taken.consistency, taken.capture);
                     record.reached = Some(match record.reached {
-                        Some(level) => level.min(taken.consistency),
-                        None => taken.consistency,
+                        Some(level) => level.min(together),
+                        None => together,
                     });
                     record.capture = match record.capture {
                         Some(Capture::Live) => Some(Capture::Live),

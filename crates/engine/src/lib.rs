@@ -152,6 +152,7 @@ mod event;
 mod executor;
 mod finish;
 mod gate;
+mod instant;
 mod job;
 mod line;
 mod meter;
@@ -174,6 +175,7 @@ pub use crate::event::{JobEvent, What};
 pub use crate::executor::{
     Captured, CustomObservation, CustomPlanner, CustomWork, Executor, ManagerWork,
 };
+pub use crate::instant::Instant;
 pub use crate::job::{Job, JobQuery};
 pub use crate::plan::{Bound, Change, Claim, Delivered, Effect, JobPlan};
 pub use crate::request::{CustomRequest, Request, Restore, Scope, Take, Target};

@@ -8,6 +8,7 @@ use stillpoint_core::{
 use stillpoint_restore::Plan;
 
 use crate::action::Action;
+use crate::instant::Instant;
 use crate::request::Request;
 
 /// What a request will do, before it does it: to read, to store, to start.
@@ -120,6 +121,8 @@ pub enum Effect {
     Take {
         /// The entry; its job and id are set at the start.
         entry: Box<Snapshot>,
+        /// Of how many instants its parts are.
+        instant: Instant,
         /// The steps that take its parts.
         steps: Vec<String>,
         /// The step that proves them.

@@ -128,7 +128,7 @@ impl Driver {
         call: stillpoint_restore::Call,
         learned: Learned,
     ) -> Learned {
-        let Effect::Take { entry, .. } = &self.plan.effect else {
+        let Effect::Take { entry, instant, .. } = &self.plan.effect else {
             return learned;
         };
         let demanded = entry.consistency.demanded;
@@ -138,17 +138,17 @@ impl Driver {
         let StepOutput::Operation(Output::Snapshot(taken)) = output else {
             return learned;
         };
-        if taken.consistency >= demanded {
+        let reached = instant.together(taken.consistency, taken.capture);
+        if reached >= demanded {
             return learned;
         }
         let error = Error::new(
             ErrorKind::Precondition,
-            format!("{demanded} asked, {} reached", taken.consistency),
+            format!("{demanded} asked, {reached} reached"),
         )
         .on(entry.source.clone())
         .advise(format!(
-            "Ask at_least({}), or have the guest take part",
-            taken.consistency
+            "Ask at_least({reached}), or have the guest take part"
         ));
         let failure = Failure {
             left: Left::Something(output.clone()),

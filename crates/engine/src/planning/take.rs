@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use stillpoint_core::{
-    ConsistencyRecord, CopyKind, Disk, Error, ErrorKind, JobId, Part, Result, Snapshot, SnapshotId,
-    SnapshotState,
+    Consistency, ConsistencyRecord, CopyKind, Disk, Error, ErrorKind, JobId, Part, ResourceKind,
+    Result, Snapshot, SnapshotId, SnapshotState,
 };
 use stillpoint_iaas::{DiskOf, FreezeCapability, Operation, SnapshotCapability, TakeSnapshot};
 use stillpoint_restore::{Phase, Plan, PlanBuilder, Step};
 
-use super::manner::{Manner, holds, manner};
+use super::manner::{Extent, Manner, holds, manner};
 use super::selection::{Selection, select};
 use super::taking::{Taking, takes_volumes, takings};
 use super::{Asked, MOVING, Planner, bound, build, size};
@@ -24,7 +24,7 @@ impl Planner<'_> {
         let asked = self.ask(ask.source.provider()).await?;
         let source = asked.provider.describe(&ask.source).await?;
         let mut blocked = Vec::new();
-        let selection = select(&source, ask, &mut blocked)?;
+        let mut selection = select(&source, ask, &mut blocked)?;
         let kind = source.reference.kind();
         let Some(can) = asked.can.snapshots.get(&kind) else {
             return Err(Error::new(
@@ -42,12 +42,23 @@ impl Planner<'_> {
                 ask.memory, can.memory
             ));
         }
-        let manner = manner(&asked, &source, can, ask, &mut blocked);
+        let extent = extent(&asked, ask, &selection);
+        let manner = manner(&asked, &source, can, extent, ask, &mut blocked);
+        let can_still = extent.can_still(can);
+        selection.omitted.extend(manner.omission(can_still));
+        if let Some(left) = asked.can.limits.snapshots_left
+            && left < extent.volumes as u64
+        {
+            blocked.push(format!(
+                "{} snapshots are needed and the quota of {} leaves {left}; delete some, or have it raised",
+                extent.volumes, asked.name
+            ));
+        }
         let name = ask.name.clone().unwrap_or_else(|| {
             format!("{}-{}", ask.source.id(), self.now.strftime("%Y%m%d-%H%M%S"))
         });
         let disks = (selection.disks.as_slice(), selection.whole);
-        let steps = steps(&asked, ask, disks, can, &manner, &name);
+        let steps = steps(&asked, ask, disks, can, (extent, &manner), &name);
         let mut changes: Vec<Change> = match ask.scope {
             Scope::Image => vec![Change::Create(format!("image `{name}`"))],
             Scope::Volumes => selection
@@ -85,6 +96,7 @@ impl Planner<'_> {
             claims,
             effect: Effect::Take {
                 entry: Box::new(entry),
+                instant: manner.instant,
                 steps: taking,
                 proof,
             },
@@ -135,6 +147,26 @@ fn part(disk: &Disk) -> Option<Part> {
     })
 }
 
+/// How many volumes are taken, by how many operations.
+fn extent(asked: &Asked<'_>, ask: &Take, selection: &Selection) -> Extent {
+    let disks = &selection.disks;
+    let takings = takings(asked, "", &ask.source, selection.whole, disks, |disk| {
+        disk.volume.as_ref()
+    });
+    let each = takings
+        .first()
+        .map_or(ask.source.kind(), |it| it.source.kind());
+    let live = asked.can.snapshots.get(&each).and_then(|can| can.live);
+    let apart = takings.len() > 1 || live < Some(Consistency::Filesystem);
+    let can_freeze = asked.can.freeze == FreezeCapability::SelfThawing;
+    Extent {
+        volumes: disks.len(),
+        operations: takings.len(),
+        live,
+        bracket: apart && can_freeze && ask.source.kind() == ResourceKind::Instance,
+    }
+}
+
 type Steps = (PlanBuilder<Action>, Vec<String>, Option<String>);
 
 /// The steps, the names of those that bring the parts about, and of the one that proves them.
@@ -143,7 +175,7 @@ fn steps(
     ask: &Take,
     (disks, whole): (&[Disk], bool),
     can: &SnapshotCapability,
-    manner: &Manner,
+    (extent, manner): (Extent, &Manner),
     name: &str,
 ) -> Option<Steps> {
     if disks.is_empty() {
@@ -153,7 +185,7 @@ fn steps(
         disk.volume.as_ref()
     });
     let lowered = takings.len() > 1;
-    let freeze = lowered && manner.quiesce && asked.can.freeze == FreezeCapability::SelfThawing;
+    let freeze = manner.quiesce && extent.bracket;
     let mut plan = Plan::builder();
     let mut taking = Vec::new();
     let bytes = |disks: &[Disk]| disks.iter().map(|disk| disk.size).sum::<u64>();
@@ -168,7 +200,7 @@ fn steps(
             parts: parts.iter().filter_map(disk_of).collect(),
             name: name.to_owned(),
             labels: ask.labels.clone(),
-            group: !lowered,
+            group: !lowered && !manner.apart,
             quiesce: (manner.quiesce && !freeze).then_some(FREEZE),
             memory: ask.memory,
             copy: can.copy,

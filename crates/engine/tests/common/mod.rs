@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use stillpoint_core::{JobId, ResourceRef, Result, Snapshot, SnapshotId};
 use stillpoint_engine::{Clock, Engine, Job, Request, Restore, Take, Target};
-use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud, clock_from};
+use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud, SimCloudBuilder, clock_from};
 use stillpoint_state::catalogue::Query;
 use stillpoint_state::{Memory, State};
 use tokio::task::JoinHandle;
@@ -79,11 +79,13 @@ impl Bench {
     }
 
     pub fn with(personality: Personality, shape: impl FnOnce(NewInstance) -> NewInstance) -> Self {
+        Self::on(SimCloud::builder(personality), shape)
+    }
+
+    /// On a cloud of one's own making.
+    pub fn on(cloud: SimCloudBuilder, shape: impl FnOnce(NewInstance) -> NewInstance) -> Self {
         let clock = clock_from("2026-03-01T02:00:00Z".parse().unwrap());
-        let cloud = SimCloud::builder(personality)
-            .name("prod")
-            .clock(clock)
-            .build();
+        let cloud = cloud.name("prod").clock(clock).build();
         let instance = NewInstance::new("web-1")
             .disk("root", 2 * CHUNK)
             .disk("data", CHUNK);

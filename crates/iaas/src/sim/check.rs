@@ -5,6 +5,7 @@ use super::personality::Personality;
 use super::refusal::refusal;
 use super::thing::{Body, State, Thing};
 use super::world::World;
+use crate::capabilities::Identity;
 use crate::operation::{Operation, TakeSnapshot};
 
 /// What an operation that may be carried out needs.
@@ -320,12 +321,21 @@ impl World {
         Ok(())
     }
 
+    /// How many snapshots its quota leaves, where it tells.
+    pub(super) fn snapshots_left(&self) -> Option<u64> {
+        // A system without a list has nobody who counts.
+        let tells = self.capabilities.identity != Identity::TicketOnly;
+        let quota = self.snapshot_quota.filter(|_| tells)?;
+        Some(quota.saturating_sub(self.snapshots()) as u64)
+    }
+
+    fn snapshots(&self) -> usize {
+        let all = self.things.keys();
+        all.filter(|it| it.kind() == ResourceKind::Snapshot).count()
+    }
+
     fn check_quota(&self, take: &TakeSnapshot) -> Result<()> {
-        let there = self
-            .things
-            .keys()
-            .filter(|reference| reference.kind() == ResourceKind::Snapshot)
-            .count();
+        let there = self.snapshots();
         match self.snapshot_quota {
             Some(quota) if there + take.parts.len() > quota => Err(self
                 .refuse(

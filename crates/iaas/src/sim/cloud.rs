@@ -149,7 +149,10 @@ impl SimCloud {
 
     /// What it can do.
     pub fn capabilities(&self) -> Capabilities {
-        self.lock().world.capabilities.clone()
+        let world = &self.lock().world;
+        let mut can = world.capabilities.clone();
+        can.limits.snapshots_left = world.snapshots_left();
+        can
     }
 
     /// Which sort of system it is.

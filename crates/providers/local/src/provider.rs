@@ -162,6 +162,7 @@ impl Provider for LocalProvider {
                 at_once: 4,
                 rate: None,
                 call_timeout: Duration::from_secs(60),
+                snapshots_left: None,
             },
         })
     }

@@ -124,6 +124,7 @@ impl Provider for OpenStack {
                 rate: None,
                 // An operation may take several calls.
                 call_timeout: self.timeout * 4,
+                snapshots_left: None,
             },
         })
     }
