@@ -9,6 +9,7 @@ use super::delete::pinned;
 use super::{MOVING, Planner, build};
 use crate::action::Action;
 use crate::executor::ManagerWork;
+use crate::instant::Instant;
 use crate::plan::{Change, Claim, Effect, JobPlan};
 use crate::request::Request;
 use crate::schedules::manager;
@@ -66,6 +67,7 @@ impl Planner<'_> {
             claims: vec![Claim::Read(source)],
             effect: Effect::Take {
                 entry: Box::new(entry),
+                instant: Instant::One,
                 steps: vec!["capture".into()],
                 proof: None,
             },
