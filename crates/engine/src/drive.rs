@@ -491,7 +491,7 @@ impl Driver {
 }
 
 /// A machine's key in the characters that every system takes.
-fn operation_key(key: &str) -> Result<OperationKey> {
+pub(crate) fn operation_key(key: &str) -> Result<OperationKey> {
     key.replace('/', ".")
         .replace('~', "_")
         .to_ascii_lowercase()

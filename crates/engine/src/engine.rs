@@ -97,6 +97,10 @@ impl Engine {
                 self.note_users(&row.snapshot, &mut plan).await?;
                 Ok(plan)
             }
+            Request::Remove { resource } => {
+                let orphans = self.orphans(resource.provider()).await?;
+                planner.remove(request.clone(), resource, &orphans).await
+            }
             Request::Restore(ask) => {
                 let row = shared.store.catalogue.get(ask.snapshot).await?;
                 let (request, snapshot) = (request.clone(), &row.snapshot);

@@ -128,6 +128,12 @@
 //! [`Subject::Manager`] names an [`Executor`] that understands [`ManagerWork`]. What it captures is
 //! a snapshot in the catalogue: listed, kept, pruned and deleted as any other.
 //!
+//! # What nobody knows of
+//!
+//! [`Engine::orphans`] sorts all that a provider has: what the catalogue knows, what a journal says
+//! we made and nobody knows of, and what is foreign. [`Request::Remove`] removes the second, and
+//! refuses all else.
+//!
 //! # Being gentle
 //!
 //! At most as many operations at once, and as many submits in a time, as the provider's
@@ -156,6 +162,7 @@ mod instant;
 mod job;
 mod line;
 mod meter;
+mod orphans;
 mod plan;
 mod planning;
 mod request;
@@ -177,6 +184,7 @@ pub use crate::executor::{
 };
 pub use crate::instant::Instant;
 pub use crate::job::{Job, JobQuery};
+pub use crate::orphans::{Orphans, Unclear, Untracked};
 pub use crate::plan::{Bound, Change, Claim, Delivered, Effect, JobPlan};
 pub use crate::request::{CustomRequest, Request, Restore, Scope, Take, Target};
 pub use crate::retention::{PrunePlan, PruneSubject, Pruned};

@@ -5,6 +5,7 @@ mod capture;
 mod delete;
 mod in_place;
 mod manner;
+mod remove;
 mod selection;
 mod take;
 mod taking;

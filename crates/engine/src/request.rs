@@ -33,6 +33,12 @@ pub enum Request {
         /// The snapshot.
         snapshot: SnapshotId,
     },
+    /// Remove something of ours that nobody knows of: see
+    /// [`Engine::orphans`](crate::Engine::orphans). What is known or foreign is refused.
+    Remove {
+        /// What.
+        resource: ResourceRef,
+    },
     /// Bring back what a snapshot holds.
     Restore(Restore),
     /// Take a snapshot.
@@ -180,6 +186,7 @@ impl fmt::Display for Request {
             Self::Capture { executor, .. } => write!(f, "capture the manager by `{executor}`"),
             Self::Custom(custom) => f.write_str(&custom.title),
             Self::Delete { snapshot } => write!(f, "delete snapshot {snapshot}"),
+            Self::Remove { resource } => write!(f, "remove {resource}, which nobody knows of"),
             Self::Restore(Restore { snapshot, to, .. }) => match to {
                 Target::InPlace => write!(f, "restore snapshot {snapshot} in place"),
                 Target::New { name } => write!(f, "restore snapshot {snapshot} to new `{name}`"),

@@ -23,6 +23,7 @@ use crate::planning::{Providers, find};
 use self::custom::Custom;
 use self::discard::Discard;
 use self::operation::Ask;
+pub(crate) use self::operation::deletion;
 use self::proof::{Compare, Verify};
 
 /// What calls are carried out with.
@@ -298,7 +299,11 @@ pub(crate) fn failure(error: &Error, left: Left<StepOutput>) -> Failure<StepOutp
 }
 
 /// The things that a discard is to delete: of this round's result, or of one nobody adopts.
-fn discarded(machine: &Machine<Action, StepOutput>, call: Call, step: &str) -> Vec<ResourceRef> {
+pub(crate) fn discarded(
+    machine: &Machine<Action, StepOutput>,
+    call: Call,
+    step: &str,
+) -> Vec<ResourceRef> {
     let output = match call {
         Call::Sweep { step, extra } => machine.extra(step, extra),
         _ => machine

@@ -344,7 +344,7 @@ async fn nothing_waits_for_an_engine_that_does_not_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_below_the_minimum_is_a_failed_one() {
-    // A CPI never says more than Crash, and nobody knows before it has answered.
+    // A CPI takes one volume a call and never says more than Crash: nobody knows before it has answered.
     let bench = Bench::new(Personality::Process);
     let take = Take {
         at_least: Consistency::Filesystem,
@@ -359,7 +359,7 @@ async fn a_snapshot_below_the_minimum_is_a_failed_one() {
     assert!(
         error
             .to_string()
-            .contains("Filesystem asked, Crash reached"),
+            .contains("Filesystem asked, PerVolume reached"),
         "{error}"
     );
     assert!(bench.snapshots().await.is_empty());
