@@ -148,5 +148,5 @@ async fn what_timed_out_and_was_done_is_no_orphan() {
         }
     }
     println!("{tried} calls timed out and were done");
-    assert!(tried > 100, "{tried}");
+    assert!(tried > 80, "{tried}");
 }

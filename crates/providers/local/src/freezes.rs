@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use stillpoint_core::{Consistency, Error, ErrorKind, ResourceRef, Result, Retry};
 use stillpoint_iaas::OperationKey;
 
-use crate::freezer::Freezer;
+use crate::freezer::{Freezer, Thaws};
 
 #[derive(Debug)]
 pub(crate) struct Freezes {
@@ -98,6 +98,11 @@ impl Freezes {
                     _watchdog: watchdog,
                 },
             );
+        }
+        let armed = hooks.arm(instance, at_most);
+        if let Err(error) = armed.and_then(|thaws| require_outlives(thaws, instance)) {
+            self.frozen().remove(instance);
+            return Err(error);
         }
         let frozen = hooks.freeze(instance, at_most);
         let late = since.elapsed() >= at_most;
@@ -235,6 +240,37 @@ impl Drop for Brief<'_> {
             tracing::error!(%error, "an instance could not be thawed; its watchdog will try again");
         }
     }
+}
+
+/// An error unless whoever is to thaw it lives on when this process does not.
+fn require_outlives(thaws: Thaws, instance: &ResourceRef) -> Result<()> {
+    let pid = match thaws {
+        Thaws::Itself => return Ok(()),
+        Thaws::Watchdog { pid } => pid,
+    };
+    let what = if pid == std::process::id() {
+        "is this very process"
+    } else if is_alive(pid) {
+        return Ok(());
+    } else {
+        "is not there"
+    };
+    Err(Error::new(
+        ErrorKind::Precondition,
+        format!("process {pid}, which should thaw it if this one were killed, {what}"),
+    )
+    .on(instance.clone())
+    .advise("Start a process of its own for it before it is frozen"))
+}
+
+/// Whether a process runs: one that ended and was not waited for does not.
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| !['X', 'Z'].contains(&state))
 }
 
 fn busy(instance: &ResourceRef, by: &OperationKey) -> Error {

@@ -82,8 +82,10 @@
 //!
 //! # Freezing
 //!
-//! Implement [`Freezer`] for what you run. A freeze is ended after its time by this process and,
-//! as the trait demands, by the instance itself; a snapshot that was not complete by then fails.
+//! Implement [`Freezer`] for what you run. Before each freeze it [arms](Freezer::arm) somebody
+//! who ends it in time though this process be killed: the instance itself, or a process of its
+//! own. Where there is nobody, nothing is frozen. A snapshot that was not complete when its
+//! freeze ended fails.
 //!
 //! # Restoring
 //!
@@ -145,5 +147,5 @@ mod take;
 mod volume;
 mod writers;
 
-pub use crate::freezer::Freezer;
+pub use crate::freezer::{Freezer, Thaws};
 pub use crate::provider::LocalProvider;

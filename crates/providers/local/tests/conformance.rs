@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use stillpoint_core::{Consistency, Digest, Disk, ErrorKind, ResourceKind, ResourceRef, Result};
 use stillpoint_iaas::Provider;
 use stillpoint_iaas::conformance::{Held, Rule, TestBed, run};
-use stillpoint_local::{Freezer, LocalProvider};
+use stillpoint_local::{Freezer, LocalProvider, Thaws};
 
 use bed::Bed;
 
@@ -261,6 +261,10 @@ impl Freezer for Guests {
 
     fn freezes(&self, _instance: &ResourceRef) -> bool {
         true
+    }
+
+    fn arm(&self, _instance: &ResourceRef, _at_most: Duration) -> Result<Thaws> {
+        Ok(Thaws::Itself)
     }
 
     fn freeze(&self, instance: &ResourceRef, _at_most: Duration) -> Result<()> {

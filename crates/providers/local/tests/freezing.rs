@@ -11,9 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use bed::{Bed, MIB, create_instance, drive, instance, key, settle, take};
-use stillpoint_core::{Capture, Consistency, ErrorKind, ResourceRef, Result};
+use stillpoint_core::{Capture, Consistency, Error, ErrorKind, ResourceRef, Result};
 use stillpoint_iaas::{FreezeCapability, Observation, Operation, Output, Provider, TakeSnapshot};
-use stillpoint_local::{Freezer, LocalProvider, failpoint};
+use stillpoint_local::{Freezer, LocalProvider, Thaws, failpoint};
 
 /// A guest: a thread that writes a counter to both of its disks, the second after the first,
 /// unless it is frozen.
@@ -25,16 +25,20 @@ struct Guest {
     ended: AtomicBool,
     thaws: AtomicU32,
     hangs: AtomicBool,
+    armed: AtomicBool,
+    arms: fn() -> Result<Thaws>,
 }
 
 impl Guest {
-    fn start(disks: [PathBuf; 2]) -> Arc<Self> {
+    fn start(disks: [PathBuf; 2], arms: fn() -> Result<Thaws>) -> Arc<Self> {
         let guest = Arc::new(Self {
             frozen: AtomicBool::new(false),
             still: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             thaws: AtomicU32::new(0),
             hangs: AtomicBool::new(false),
+            armed: AtomicBool::new(false),
+            arms,
         });
         let inside = Arc::clone(&guest);
         thread::spawn(move || {
@@ -76,7 +80,20 @@ impl Freezer for Hooks {
         instance.id() == "web"
     }
 
+    fn arm(&self, _instance: &ResourceRef, _at_most: Duration) -> Result<Thaws> {
+        assert!(
+            !self.0.frozen.load(Ordering::SeqCst),
+            "armed when it is frozen"
+        );
+        self.0.armed.store(true, Ordering::SeqCst);
+        (self.0.arms)()
+    }
+
     fn freeze(&self, _instance: &ResourceRef, _at_most: Duration) -> Result<()> {
+        assert!(
+            self.0.armed.swap(false, Ordering::SeqCst),
+            "frozen and not armed"
+        );
         if self.0.hangs.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(200));
             return Ok(());
@@ -96,12 +113,18 @@ impl Freezer for Hooks {
 }
 
 async fn running() -> (Bed, Arc<Guest>, LocalProvider, [ResourceRef; 2]) {
+    running_armed(|| Ok(Thaws::Itself)).await
+}
+
+async fn running_armed(
+    arms: fn() -> Result<Thaws>,
+) -> (Bed, Arc<Guest>, LocalProvider, [ResourceRef; 2]) {
     let bed = Bed::new();
     let disks = [
         bed.volume("root.raw", 8 * MIB, 1),
         bed.volume("data.raw", 8 * MIB, 1),
     ];
-    let guest = Guest::start([bed.file("root.raw"), bed.file("data.raw")]);
+    let guest = Guest::start([bed.file("root.raw"), bed.file("data.raw")], arms);
     let hooks = Arc::new(Hooks(Arc::clone(&guest)));
     let provider = LocalProvider::open_with_freezer("here", bed.path(), hooks).unwrap();
     drive(
@@ -272,4 +295,34 @@ async fn a_snapshot_that_outlasts_its_freeze_fails() {
         panic!("it was taken");
     };
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+}
+
+#[tokio::test]
+async fn nothing_is_frozen_that_nobody_would_thaw_if_this_process_were_killed() {
+    let nobody: [(fn() -> Result<Thaws>, ErrorKind); 3] = [
+        (
+            || Err(Error::new(ErrorKind::Unsupported, "no agent")),
+            ErrorKind::Unsupported,
+        ),
+        (
+            || {
+                Ok(Thaws::Watchdog {
+                    pid: std::process::id(),
+                })
+            },
+            ErrorKind::Precondition,
+        ),
+        (
+            || Ok(Thaws::Watchdog { pid: 1 << 30 }),
+            ErrorKind::Precondition,
+        ),
+    ];
+    for (arms, kind) in nobody {
+        let (_bed, guest, provider, disks) = running_armed(arms).await;
+        let take = quiesced(&disks, Duration::from_secs(30));
+        let error = drive(&provider, "take", &take).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(!guest.frozen.load(Ordering::SeqCst));
+        assert_eq!(guest.thaws.load(Ordering::SeqCst), 0, "it never was frozen");
+    }
 }
