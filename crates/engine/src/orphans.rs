@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{ErrorKind, JobId, ResourceRef, Result};
-use stillpoint_iaas::{
-    Filter, Observation, Operation, OperationKey, Provider, ProviderExt, Ticket,
-};
+use stillpoint_iaas::{Filter, Observation, Operation, OperationKey, ProviderExt, Ticket};
 use stillpoint_restore::{Call, Event, Machine, Record};
 use stillpoint_state::catalogue::Query;
 
