@@ -204,7 +204,7 @@ async fn progress_is_in_bytes_and_once_is_once() {
 
 /// What is in memory depends on the cores and not on the disk.
 #[tokio::test]
-#[ignore = "reads 10 GiB of zeros; .ci/run runs it"]
+#[ignore = "reads 10 GiB of zeros several times: by hand"]
 async fn ten_gib_fit_into_128_mib() {
     use std::os::unix::fs::FileExt;
     let bed = Bed::empty_in(&std::env::temp_dir());
