@@ -46,7 +46,10 @@ async fn done(cloud: &OpenStack, key: &str, operation: &Operation) -> Result<()>
     let ticket = cloud.submit(&key, operation).await?;
     loop {
         match cloud.observe(&key, operation, Some(&ticket)).await? {
-            Observation::Done { .. } => return Ok(println!("  {operation}: done")),
+            Observation::Done { .. } => {
+                println!("  {operation}: done");
+                return Ok(());
+            }
             Observation::Running { look_again_in, .. } => {
                 tokio::time::sleep(look_again_in.max(Duration::from_millis(100))).await;
             }

@@ -81,7 +81,7 @@ impl Provider for LifeProvider {
     ) -> Result<Observation> {
         let what = format!("observe {key}");
         let observe = self.inner.observe(key, operation, ticket);
-        self.call(&what, observe, |seen| tell(seen)).await
+        self.call(&what, observe, tell).await
     }
 
     async fn cancel(

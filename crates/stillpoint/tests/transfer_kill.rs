@@ -346,7 +346,9 @@ fn open_depot(dir: &Path, prefix: &str) -> Depot {
 
 fn s3() -> Option<String> {
     let address = std::env::var("STILLPOINT_S3").ok()?;
-    assert!(cfg!(feature = "s3"), "run it with the feature s3");
+    if !cfg!(feature = "s3") {
+        panic!("run it with the feature s3");
+    }
     Some(address)
 }
 

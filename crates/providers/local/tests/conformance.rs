@@ -183,7 +183,11 @@ impl TestBed for Files {
                     continue;
                 };
                 let bytes = area.join(format!("{id}.raw"));
-                let bytes = has_bytes.then(|| sum(&bytes)).unwrap_or_default();
+                let bytes = if has_bytes {
+                    sum(&bytes)
+                } else {
+                    String::new()
+                };
                 let words = format!("{bytes} {}", text(&area.join(&name)));
                 found.insert(format!("here/{kind}/{id}").parse().unwrap(), words);
             }

@@ -299,7 +299,8 @@ async fn a_snapshot_that_outlasts_its_freeze_fails() {
 
 #[tokio::test]
 async fn nothing_is_frozen_that_nobody_would_thaw_if_this_process_were_killed() {
-    let nobody: [(fn() -> Result<Thaws>, ErrorKind); 3] = [
+    type Arms = fn() -> Result<Thaws>;
+    let nobody: [(Arms, ErrorKind); 3] = [
         (
             || Err(Error::new(ErrorKind::Unsupported, "no agent")),
             ErrorKind::Unsupported,

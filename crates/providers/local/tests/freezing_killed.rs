@@ -34,6 +34,7 @@ impl Freezer for ByFile {
         true
     }
 
+    #[expect(clippy::zombie_processes, reason = "it is to outlive this process")]
     fn arm(&self, _instance: &ResourceRef, at_most: Duration) -> Result<Thaws> {
         let watchdog = Command::new("sh")
             .args(["-c", "sleep \"$1\"; rm -f \"$2\"", "sh"])

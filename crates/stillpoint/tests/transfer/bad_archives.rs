@@ -253,7 +253,7 @@ async fn an_id_with_other_content_is_not_listed_over() {
     let it = Elsewhere::new().await;
     let first = it.still.import(&it.whole).await.unwrap();
     let other = it.forge(|it| {
-        it["snapshot"]["parts"][0]["digest"] = it["snapshot"]["parts"][1]["digest"].clone()
+        it["snapshot"]["parts"][0]["digest"] = it["snapshot"]["parts"][1]["digest"].clone();
     });
     refused(
         it.still.import(&other),

@@ -11,7 +11,7 @@ use crate::{backup, depot, end, exported, names, path_of, refused, with_snapshot
 async fn an_export_is_on_the_list_with_its_digest_and_leaves_nothing_else() {
     let (bed, still, before, exported) = exported().await;
     let listed = still.get(before.id).await.unwrap();
-    assert_eq!(listed.exports, [exported.clone()]);
+    assert_eq!(listed.exports, std::slice::from_ref(&exported));
     let path = path_of(&exported);
     assert_eq!(fs::metadata(&path).unwrap().len(), exported.size);
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
