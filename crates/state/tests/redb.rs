@@ -174,7 +174,7 @@ async fn a_commit_that_nobody_waits_for_is_whole_or_not_there() {
 
 /// The real thing beside the disk in memory that the unit tests fill.
 #[tokio::test]
-#[ignore = "needs root: mounts a tmpfs"]
+#[ignore = "needs root: mounts a tmpfs; .ci/run runs it"]
 async fn a_full_file_system_is_told_and_the_state_goes_on_once_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let mount = |options: &str| {

@@ -9,4 +9,4 @@ if [ ! -e "$OSLAB_DIR/pid/nova-compute.pid" ]; then
 fi
 ./up.sh
 cd ..
-STILLPOINT_OPENSTACK_LAB=$OSLAB_DIR cargo test --test lab -- --ignored --nocapture --test-threads=1 "$@"
+STILLPOINT_OPENSTACK_LAB=$OSLAB_DIR cargo test --test cloud -- --ignored --nocapture --test-threads=1 "$@"

@@ -18,7 +18,7 @@ pub(crate) fn lab() -> PathBuf {
 
 impl Hand {
     pub(crate) fn new() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/hand.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cloud/hand.py");
         let clouds = lab().join("clouds.yaml");
         assert!(
             clouds.exists(),
