@@ -89,7 +89,7 @@
 //!
 //! # When a seed fails
 //!
-//! [`test`] prints the seed, the reason, the end of its trace and how to run just that one:
+//! [`test()`] prints the seed, the reason, the end of its trace and how to run just that one:
 //! `STILLPOINT_SEED=17 cargo test name`. That prints all of the trace. It is run twice, and where
 //! the second run goes another way it says so, with the first line that differs: then something
 //! takes time or chance from outside of its world. The usual suspects are ids, a `HashMap`,
