@@ -91,6 +91,8 @@ impl Driver {
         match shared.store.job(id).await {
             // Its start was not acknowledged, and did not happen.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            // No lease is taken for nothing: it would stay where this process dies next.
+            Ok(row) if row.job.ended_at.is_some() => return Ok(None),
             job => job?,
         };
         let leases = Leases::new(Arc::clone(&shared.store.state));
@@ -168,9 +170,13 @@ impl Driver {
         }
         loop {
             let now = self.shared.clock.now();
-            if self.machine.outcome().is_some() {
+            if let Some(outcome) = self.machine.outcome() {
                 self.refuse_orders();
-                return self.release().await;
+                return match outcome {
+                    Outcome::NeedsIntervention { .. } => self.release().await,
+                    // Its lease has ended in the same batch.
+                    _ => Ok(()),
+                };
             }
             if self.follow(now).await? {
                 continue;

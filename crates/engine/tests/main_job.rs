@@ -19,8 +19,8 @@ async fn the_whole_story() {
         assert_eq!(taken.parts.len(), 2);
         assert_eq!(taken.omitted[0].to_string(), "disk `scratch` (ephemeral)");
         let reached = match personality {
-            // A CPI does not say, so no more than that is known.
-            Personality::Process => Consistency::Crash,
+            // A CPI does not say what writes, and takes one disk after the other.
+            Personality::Process => Consistency::PerVolume,
             _ => Consistency::Filesystem,
         };
         assert_eq!(taken.consistency.reached, Some(reached));

@@ -38,7 +38,8 @@
 //! let restore = RestoreFrom::new(archive.archive.parse()?, "web-2");
 //! let plan = engine.plan(&restore.request()).await?;
 //! let job = engine.wait(engine.start(&plan).await?).await?.into_result()?;
-//! assert_eq!(job.made[0].to_string(), "prod/instance/web-2");
+//! let made = engine.provider("prod")?.describe(&job.made[0]).await?;
+//! assert_eq!(made.name, "web-2");
 //! # Ok::<(), stillpoint_core::Error>(())
 //! # }).unwrap();
 //! # Ok::<(), std::io::Error>(())
