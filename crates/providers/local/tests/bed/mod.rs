@@ -6,8 +6,9 @@ use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use stillpoint_core::{CopyKind, Labels, Memory, ResourceRef};
+use stillpoint_core::{CopyKind, ErrorKind, Labels, Memory, ResourceRef};
 use stillpoint_iaas::{
     DiskOf, NewDisk, Observation, Operation, OperationKey, Output, Provider, TakeSnapshot,
     TakenSnapshot,
@@ -42,8 +43,17 @@ impl Bed {
         self.dir.path().join(name)
     }
 
+    /// What an earlier provider still had under way holds the folder until it is over.
     pub(crate) fn open(&self) -> LocalProvider {
-        LocalProvider::open("here", self.path()).unwrap()
+        for _ in 0..5_000 {
+            match LocalProvider::open("here", self.path()) {
+                Err(error) if error.kind() == ErrorKind::Busy => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("the folder stays held");
     }
 
     /// A sparse file with data at its start, its middle and its end.
@@ -58,7 +68,7 @@ impl Bed {
             .file(".stillpoint/staged")
             .join(format!("{key_text}.0.raw"));
         while !staged.exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
