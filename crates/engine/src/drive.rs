@@ -206,12 +206,12 @@ impl Driver {
                     if let Some(live) = self.live.remove(&call) {
                         live.abort.abort();
                     }
-                    self.record(Event::Abandoned { call }, None).await?;
+                    self.record_at(now, Event::Abandoned { call }, None).await?;
                     return Ok(true);
                 }
                 Directive::Begin(_) if self.pausing || self.live.contains_key(&call) => {}
                 Directive::Begin(_) => {
-                    let failed = self.admit(call).await?;
+                    let failed = self.admit(call, now).await?;
                     if failed {
                         return Ok(true);
                     }
@@ -254,13 +254,14 @@ impl Driver {
     }
 
     /// Lets a call wait for its turn. Tells whether the machine has changed.
-    async fn admit(&mut self, call: Call) -> Result<bool> {
+    async fn admit(&mut self, call: Call, now: Timestamp) -> Result<bool> {
         let work = match self.shared.workshop.work(&self.machine, call).await {
             Ok(work) => Arc::new(work),
             Err(error) => {
                 // What cannot even be asked fails like any other call, and is seen in the journal.
                 let attempt = self.machine.attempt(call);
-                self.record(Event::Begun { call, attempt }, None).await?;
+                self.record_at(now, Event::Begun { call, attempt }, None)
+                    .await?;
                 self.learned(Learned::failed(call, error, Vec::new()))
                     .await?;
                 return Ok(true);
@@ -308,11 +309,6 @@ impl Driver {
 
     /// Records that a call is about to be made, and makes it.
     async fn begin(&mut self, call: Call, admitted: Option<(Pass, Turn)>) -> Result<()> {
-        let now = self.shared.clock.now();
-        if self.pausing || !self.machine.ready(now).contains(&Directive::Begin(call)) {
-            self.live.remove(&call);
-            return Ok(());
-        }
         let Some(live) = self.live.get(&call) else {
             return Ok(());
         };
@@ -320,11 +316,20 @@ impl Driver {
         let timeout = work
             .gate()
             .map_or(Duration::ZERO, |gate| gate.call_timeout());
+        let now = self.shared.clock.now();
         if !self.lease.allows(now, timeout.min(LEASE / 2)) {
             self.renew().await?;
         }
+        // The clock may have been set back since, so what is asked and what is written is of one
+        // look at it.
+        let now = self.shared.clock.now();
+        if self.pausing || !self.machine.ready(now).contains(&Directive::Begin(call)) {
+            self.live.remove(&call);
+            return Ok(());
+        }
         let attempt = self.machine.attempt(call);
-        self.record(Event::Begun { call, attempt }, None).await?;
+        self.record_at(now, Event::Begun { call, attempt }, None)
+            .await?;
         let clock = Arc::clone(&self.shared.clock);
         let (pass, mut turn) = admitted.unzip();
         let abort = self.spawn(async move {
@@ -407,7 +412,7 @@ impl Driver {
 
     /// Records a stop, which the machine may refuse, and tells whoever asked for it.
     async fn stop(&mut self, reply: oneshot::Sender<Result<()>>) -> Result<()> {
-        let record = self.at_now(Event::StopRequested);
+        let record = self.at(self.shared.clock.now(), Event::StopRequested);
         let answer = match self.machine.check(&record) {
             Ok(()) => self.record(record.event, None).await,
             Err(refused) => {
@@ -487,9 +492,9 @@ impl Driver {
         abort
     }
 
-    fn at_now(&self, event: Event<StepOutput>) -> Record<StepOutput> {
+    fn at(&self, at: Timestamp, event: Event<StepOutput>) -> Record<StepOutput> {
         Record {
-            at: self.shared.clock.now(),
+            at,
             epoch: self.lease.epoch(),
             event,
         }

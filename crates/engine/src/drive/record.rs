@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use jiff::Timestamp;
 use stillpoint_core::{Error, ErrorKind, ErrorReport, Result};
 use stillpoint_iaas::Output;
 use stillpoint_restore::{Event, Failure, Left, Outcome, Retryable};
@@ -25,7 +26,17 @@ impl Driver {
         event: Event<StepOutput>,
         error: Option<Error>,
     ) -> Result<()> {
-        let record = self.at_now(event);
+        self.record_at(self.shared.clock.now(), event, error).await
+    }
+
+    /// The same, for what is only legal from some time on: `at` is when that was asked.
+    pub(super) async fn record_at(
+        &mut self,
+        at: Timestamp,
+        event: Event<StepOutput>,
+        error: Option<Error>,
+    ) -> Result<()> {
+        let record = self.at(at, event);
         self.machine.apply(&record).map_err(|refused| {
             Error::new(
                 ErrorKind::Internal,
