@@ -17,6 +17,9 @@ use crate::{Archive, Error, OpenOptions, Refusal, Result};
 /// Bytes at the end of an archive that are fetched first: they hold the directory and the
 /// manifest of most.
 const TAIL: u64 = 2 << 20;
+/// How many times as long as the directory a manifest is at the most, as a rule: a line of it holds
+/// a digest, and that of a large entry one for each chunk.
+const MANIFEST: u64 = 4;
 /// Bytes fetched at least.
 const BLOCK: u64 = 256 << 10;
 /// Bytes that are remembered, besides the end; also the most that is fetched before it is asked for.
@@ -134,7 +137,7 @@ impl Remote {
         let end = End::decode(&tail, self.size)?;
         let mut fetched = vec![(start, tail)];
         if end.offset < start {
-            let from = end.offset.saturating_sub(end.size + (end.size >> 1));
+            let from = end.offset.saturating_sub(end.size.saturating_mul(MANIFEST));
             let block = self.fetch(from..start).await.map_err(fail())?;
             fetched.push((from, block));
         }
