@@ -135,7 +135,7 @@ impl std::io::Write for Sparse {
 }
 
 #[tokio::test]
-#[ignore = "hashes 10 GiB; .ci/run runs it"]
+#[ignore = "hashes 10 GiB, two minutes: by hand"]
 async fn one_entry_of_ten_gib_takes_four_requests() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("depot/one");

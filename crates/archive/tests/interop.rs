@@ -188,7 +188,7 @@ END"#
 }
 
 #[test]
-#[ignore = "needs unzip, 7z and python3, and a minute; .ci/run runs it"]
+#[ignore = "needs unzip, 7z and python3, and three minutes: by hand"]
 fn more_than_four_gib_go_both_ways() {
     let folder = tempfile::tempdir().unwrap();
     let ours = folder.path().join("ours.zip");

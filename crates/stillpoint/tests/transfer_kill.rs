@@ -326,16 +326,14 @@ fn prefix(dir: &Path) -> String {
 fn open_depot(dir: &Path, prefix: &str) -> Depot {
     #[cfg(feature = "s3")]
     if let Some(address) = s3() {
-        let store = object_store::aws::AmazonS3Builder::new()
+        let bucket = object_store::aws::AmazonS3Builder::new()
             .with_endpoint(address)
             .with_allow_http(true)
             .with_bucket_name("stillpoint")
             .with_region("us-east-1")
             .with_access_key_id("test")
-            .with_secret_access_key("test")
-            .with_conditional_put(object_store::aws::S3ConditionalPut::ETagMatch)
-            .build()
-            .unwrap();
+            .with_secret_access_key("test");
+        let store = stillpoint::archives::depot::s3(bucket).unwrap();
         return Depot::multipart(Arc::new(store), prefix).unwrap();
     }
     let store = dir.join("store");
