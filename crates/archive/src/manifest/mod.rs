@@ -17,6 +17,8 @@ pub(crate) const SIGNATURE: &str = "META-INF/MANIFEST.sig";
 pub(crate) const META_INF: &str = "META-INF/";
 /// The entry every archive starts with.
 pub(crate) const METADATA: &str = "metadata.json";
+/// The mode of the manifest and of its signature.
+pub(crate) const OWN_MODE: u32 = 0o644;
 /// The mode of wrapped keys.
 pub(crate) const KEYS_MODE: u32 = 0o600;
 /// `component` of entries that the archive writer itself made.

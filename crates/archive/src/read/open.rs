@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::archive::Inner;
 use super::{Archive, EntryReader, ReadAt};
-use crate::manifest::{self, FORMAT, MANIFEST, METADATA, SIGNATURE};
+use crate::manifest::{self, FORMAT, MANIFEST, METADATA, OWN_MODE, SIGNATURE};
 use crate::seal::{ArchiveKey, Identity, KEY_SUFFIX, KEYS};
 use crate::zip::{Directory, End, Entry, LocalHeaders, Method};
 use crate::{Error, Limits, Refusal, Result};
@@ -218,6 +218,10 @@ pub(crate) fn listed(entries: &[Entry], end: &End) -> Result<Option<usize>> {
     let changed = |what: &str| Refusal::ManifestMismatch(format!("{what} was changed"));
     if let Some(entry) = entries.iter().find(|entry| !entry.canonical) {
         return Err(changed("its directory record").of(&*entry.name));
+    }
+    // A manifest lists the mode of every entry but its own.
+    if let Some(entry) = entries[at..].iter().find(|entry| entry.mode != OWN_MODE) {
+        return Err(changed("its mode").of(&*entry.name));
     }
     match end.canonical {
         true => Ok(Some(at)),

@@ -11,7 +11,7 @@ use super::jobs::{Done, Head, Job, Small, SmallContent, Worker};
 use super::output::Output;
 use super::sink::Sink;
 use super::{EntryOptions, EntryWriter, Packing, WriteOptions};
-use crate::manifest::{Class, KEYS_MODE, MANIFEST, METADATA, Manifest, OWN};
+use crate::manifest::{Class, KEYS_MODE, MANIFEST, METADATA, Manifest, OWN, OWN_MODE};
 use crate::name::Names;
 use crate::pool::Pool;
 use crate::seal::{ArchiveKey, KEY_SUFFIX, KEYS, fill};
@@ -218,7 +218,7 @@ impl<'w> Writer<'w> {
         self.names.insert(MANIFEST)?;
         let head = Head {
             name: MANIFEST.to_owned(),
-            mode: 0o644,
+            mode: OWN_MODE,
             modified: Dos::EPOCH,
             class: Class::Internal,
             component: None,
