@@ -56,8 +56,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(names(&second), ["monday"]);
 
     let release = all.rows[1].snapshot.id;
-    still.catalogue().rename(release, "release-1.0").await?;
-    still.catalogue().pin(release, "customers have it").await?;
+    still.by("anna").rename(release, "release-1.0").await?;
+    still.by("anna").pin(release, "customers have it").await?;
     let refused = still.delete(release).await.expect_err("it is pinned");
     println!("deleting a pinned one: {refused}");
     assert_eq!(refused.kind(), ErrorKind::Precondition);

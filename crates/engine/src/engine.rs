@@ -7,7 +7,7 @@ use stillpoint_core::{Error, ErrorKind, JobId, Result, Snapshot, World};
 use stillpoint_iaas::{Provider, ProviderExt};
 use stillpoint_restore::{Event, Machine, Record};
 use stillpoint_state::State;
-use stillpoint_state::catalogue::Catalogue;
+use stillpoint_state::catalogue::{Author, Catalogue};
 use stillpoint_state::claims::Subject;
 use tokio::sync::{broadcast, oneshot};
 
@@ -317,6 +317,12 @@ impl Engine {
     /// The snapshots.
     pub fn catalogue(&self) -> &Catalogue {
         &self.shared.store.catalogue
+    }
+
+    /// Changes snapshots' names, texts, labels, pins and expiries, in this name and at this
+    /// instant.
+    pub fn by(&self, who: impl Into<String>) -> Author {
+        self.catalogue().by(who, self.now())
     }
 
     /// The snapshot that a job took, or the safety snapshot that it keeps.

@@ -8,6 +8,7 @@ use stillpoint_core::{
 };
 use stillpoint_iaas::Output;
 use stillpoint_restore::{Machine, Outcome};
+use stillpoint_state::catalogue::Author;
 use stillpoint_state::claims::Subject;
 use stillpoint_state::{Batch, Guard};
 
@@ -37,13 +38,14 @@ impl Ending<'_> {
         }
         job.ended_at = Some(self.at);
         self.store.unclaim(batch, self.plan, job.id).await?;
+        let author = self.author(job.id);
         match &self.plan.effect {
             Effect::Delete {
                 snapshot,
                 was,
                 releases,
             } => {
-                let mut row = self.store.catalogue.get(*snapshot).await?;
+                let row = self.store.catalogue.get(*snapshot).await?;
                 let left = match was {
                     // Its provider has nothing of it.
                     SnapshotState::Archived if self.good() => Vec::new(),
@@ -51,15 +53,16 @@ impl Ending<'_> {
                     _ => self.parts_left(&row.snapshot),
                 };
                 if self.good() && left.is_empty() {
-                    self.store.catalogue.remove(batch, &row);
+                    author.remove(batch, &row)?;
                     if let Some(restore) = releases {
                         self.release(batch, *restore, *snapshot).await?;
                     }
                 } else {
                     let all = left.len() == row.snapshot.parts.len();
-                    row.snapshot.state = if all { *was } else { SnapshotState::Partial };
-                    row.snapshot.parts = left;
-                    self.store.catalogue.update(batch, &row)?;
+                    let mut to = row.snapshot.clone();
+                    to.state = if all { *was } else { SnapshotState::Partial };
+                    to.parts = left;
+                    author.update(batch, &row, &to)?;
                     self.unsettle(batch).await?;
                 }
             }
@@ -79,7 +82,7 @@ impl Ending<'_> {
                 entry.job = job.id;
                 let instant = Instant::of(entry.parts.len(), steps.len());
                 self.complete(&mut entry, instant, steps, proof.as_deref());
-                self.store.catalogue.insert(batch, &entry)?;
+                author.insert(batch, &entry)?;
                 let kept = Subject::Snapshot(entry.id);
                 self.store.claims.take(batch, &kept, job.id).await?;
                 let hold = Hold {
@@ -95,21 +98,19 @@ impl Ending<'_> {
                 steps,
                 proof,
             } => {
-                let mut row = self
-                    .store
-                    .catalogue
-                    .get(job.snapshot.unwrap_or(entry.id))
-                    .await?;
+                let taken = job.snapshot.unwrap_or(entry.id);
+                let row = self.store.catalogue.get(taken).await?;
                 if self.good() {
-                    self.complete(&mut row.snapshot, *instant, steps, proof.as_deref());
-                    self.store.catalogue.update(batch, &row)?;
+                    let mut to = row.snapshot.clone();
+                    self.complete(&mut to, *instant, steps, proof.as_deref());
+                    author.update(batch, &row, &to)?;
                 } else {
-                    self.store.catalogue.remove(batch, &row);
+                    author.remove(batch, &row)?;
                 }
             }
             Effect::Undo { of, safety } if self.good() => {
                 let row = self.store.catalogue.get(*safety).await?;
-                self.store.catalogue.remove(batch, &row);
+                author.remove(batch, &row)?;
                 self.release(batch, *of, *safety).await?;
             }
             Effect::Export { .. }
@@ -125,6 +126,11 @@ impl Ending<'_> {
             job.made = self.made();
         }
         self.store.put_job(batch, job, false).await
+    }
+
+    /// Who changes the catalogue: the job.
+    fn author(&self, job: JobId) -> Author {
+        self.store.catalogue.by(job.to_string(), self.at)
     }
 
     fn good(&self) -> bool {

@@ -152,16 +152,17 @@ impl Store {
             for claim in &plan.claims {
                 self.claim(&mut batch, claim, job.id).await?;
             }
+            let author = self.catalogue.by(job.id.to_string(), job.started_at);
             match &plan.effect {
                 Effect::Take { entry, .. } => {
                     let mut entry = (**entry).clone();
                     entry.id = job.snapshot.unwrap_or(entry.id);
                     entry.job = job.id;
-                    self.catalogue.insert(&mut batch, &entry)?;
+                    author.insert(&mut batch, &entry)?;
                 }
                 Effect::Delete { snapshot, .. } => {
                     let row = self.catalogue.get(*snapshot).await?;
-                    self.catalogue.begin_delete(&mut batch, &row)?;
+                    author.begin_delete(&mut batch, &row)?;
                 }
                 _ => {}
             }

@@ -23,7 +23,7 @@ async fn what_the_state_forgot_is_told_from_what_is_known_and_what_is_foreign() 
         // As a state is that was put back from an older copy of the catalogue.
         let row = bench.engine.catalogue().get(lost.id).await.unwrap();
         let mut batch = Batch::new();
-        bench.engine.catalogue().remove(&mut batch, &row);
+        bench.engine.by("anna").remove(&mut batch, &row).unwrap();
         bench.state.commit(batch).await.unwrap();
 
         let before = bench.cloud.inventory();

@@ -125,7 +125,7 @@ async fn a_pinned_snapshot_is_not_deleted() {
     let taken = bench.take().await.unwrap();
     bench
         .engine
-        .catalogue()
+        .by("anna")
         .pin(taken.id, "audit")
         .await
         .unwrap();
@@ -137,7 +137,7 @@ async fn a_pinned_snapshot_is_not_deleted() {
     );
     bench
         .engine
-        .catalogue()
+        .by("anna")
         .unpin(taken.id, "audit")
         .await
         .unwrap();
@@ -155,7 +155,7 @@ async fn a_pin_between_plan_and_start_counts() {
         .unwrap();
     bench
         .engine
-        .catalogue()
+        .by("anna")
         .pin(taken.id, "audit")
         .await
         .unwrap();

@@ -85,7 +85,8 @@
 //!   other can tell ([`TicketOnly`](stillpoint_iaas::Identity::TicketOnly));
 //! - nothing is claimed, leased or to be driven any more;
 //! - each safety snapshot is held by its restore, or gone;
-//! - each `once` key stands for one job.
+//! - each `once` key stands for one job;
+//! - the audit of the catalogue, replayed, is the catalogue.
 //!
 //! # When a seed fails
 //!

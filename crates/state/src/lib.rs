@@ -95,6 +95,7 @@
 //!
 //! | Key | Value | By |
 //! |---|---|---|
+//! | `audit/<id>/<replaced>.<instant>` | a change of a snapshot | [`catalogue`] |
 //! | `claim/resource/<ref>`, `claim/snapshot/<id>` | who claims it | [`claims`] |
 //! | `expiry/<instant>/<id>` | nothing: the snapshot expires then | [`catalogue`] |
 //! | `job/<id>/journal/<seq>` | a framed record | [`journal`] |

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use stillpoint_core::{ErrorKind, JobId, Labels, Snapshot, SnapshotId, SnapshotState};
-use stillpoint_state::catalogue::{Catalogue, Name, Order, Query, SortBy};
+use stillpoint_state::catalogue::{Author, Catalogue, Name, Order, Query, SortBy};
 use stillpoint_state::{Batch, Guard, Memory, State};
 
 fn snapshot(number: u8) -> Snapshot {
@@ -33,12 +33,16 @@ fn snapshot(number: u8) -> Snapshot {
     }
 }
 
+fn by_anna(catalogue: &Catalogue) -> Author {
+    catalogue.by("anna", Timestamp::UNIX_EPOCH)
+}
+
 async fn holding(snapshots: &[Snapshot]) -> (Arc<dyn State>, Catalogue) {
     let state: Arc<dyn State> = Arc::new(Memory::new());
     let catalogue = Catalogue::new(Arc::clone(&state));
     for snapshot in snapshots {
         let mut batch = Batch::new();
-        catalogue.insert(&mut batch, snapshot).unwrap();
+        by_anna(&catalogue).insert(&mut batch, snapshot).unwrap();
         state.commit(batch).await.unwrap();
     }
     (state, catalogue)
@@ -207,37 +211,43 @@ async fn a_query_is_read_with_what_it_leaves_out_and_refused_with_what_it_misspe
 async fn people_rename_describe_label_and_pin() {
     let (_, catalogue) = holding(&[snapshot(1)]).await;
     let id = snapshot(1).id;
-    catalogue.rename(id, "golden").await.unwrap();
-    catalogue
+    by_anna(&catalogue).rename(id, "golden").await.unwrap();
+    by_anna(&catalogue)
         .describe(id, "Before the upgrade.\nKeep.")
         .await
         .unwrap();
     let labels = Labels::from([("team".to_owned(), "db".to_owned())]);
-    catalogue.set_labels(id, labels.clone()).await.unwrap();
-    catalogue.pin(id, "audit").await.unwrap();
-    let row = catalogue.pin(id, "audit").await.unwrap();
+    by_anna(&catalogue)
+        .set_labels(id, labels.clone())
+        .await
+        .unwrap();
+    by_anna(&catalogue).pin(id, "audit").await.unwrap();
+    let row = by_anna(&catalogue).pin(id, "audit").await.unwrap();
     assert_eq!(row, catalogue.get(id).await.unwrap());
     assert_eq!(row.snapshot.name, "golden");
     assert_eq!(row.snapshot.labels, labels);
     assert_eq!(row.snapshot.pins, BTreeSet::from(["audit".to_owned()]));
-    let row = catalogue.unpin(id, "audit").await.unwrap();
-    let again = catalogue.unpin(id, "audit").await.unwrap();
+    let row = by_anna(&catalogue).unpin(id, "audit").await.unwrap();
+    let again = by_anna(&catalogue).unpin(id, "audit").await.unwrap();
     assert_eq!(row, again, "what changes nothing writes nothing");
 
     for refused in [
-        catalogue.rename(id, "").await,
-        catalogue.rename(id, &"x".repeat(256)).await,
-        catalogue.rename(id, "a\nb").await,
-        catalogue.describe(id, "\u{1b}[2J").await,
-        catalogue.pin(id, "").await,
-        catalogue
+        by_anna(&catalogue).rename(id, "").await,
+        by_anna(&catalogue).rename(id, &"x".repeat(256)).await,
+        by_anna(&catalogue).rename(id, "a\nb").await,
+        by_anna(&catalogue).describe(id, "\u{1b}[2J").await,
+        by_anna(&catalogue).pin(id, "").await,
+        by_anna(&catalogue)
             .set_labels(id, Labels::from([(String::new(), String::new())]))
             .await,
     ] {
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
     }
-    let missing = catalogue.rename(snapshot(2).id, "x").await.unwrap_err();
+    let missing = by_anna(&catalogue)
+        .rename(snapshot(2).id, "x")
+        .await
+        .unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
     assert!(missing.to_string().contains(&snapshot(2).id.to_string()));
 }
@@ -249,7 +259,7 @@ async fn changes_at_once_are_all_made() {
     for number in 0..8 {
         let catalogue = catalogue.clone();
         changes.spawn(async move {
-            catalogue
+            by_anna(&catalogue)
                 .pin(snapshot(1).id, &format!("reason {number}"))
                 .await
         });
@@ -271,31 +281,33 @@ async fn changes_at_once_are_all_made() {
 async fn what_is_pinned_is_not_deleted_and_what_is_being_deleted_not_pinned() {
     let (state, catalogue) = holding(&[snapshot(1)]).await;
     let id = snapshot(1).id;
-    let row = catalogue.pin(id, "audit").await.unwrap();
+    let row = by_anna(&catalogue).pin(id, "audit").await.unwrap();
     let mut batch = Batch::new();
-    let refused = catalogue.begin_delete(&mut batch, &row).unwrap_err();
+    let refused = by_anna(&catalogue)
+        .begin_delete(&mut batch, &row)
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Precondition);
     assert_eq!(refused.reasons(), ["audit"]);
     assert!(batch.is_empty());
 
     // Pinned between the reading and the commit.
-    let row = catalogue.unpin(id, "audit").await.unwrap();
-    catalogue.begin_delete(&mut batch, &row).unwrap();
-    catalogue.pin(id, "late").await.unwrap();
+    let row = by_anna(&catalogue).unpin(id, "audit").await.unwrap();
+    by_anna(&catalogue).begin_delete(&mut batch, &row).unwrap();
+    by_anna(&catalogue).pin(id, "late").await.unwrap();
     let refused = state.commit(batch).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
 
-    let row = catalogue.unpin(id, "late").await.unwrap();
+    let row = by_anna(&catalogue).unpin(id, "late").await.unwrap();
     let mut batch = Batch::new();
-    catalogue.begin_delete(&mut batch, &row).unwrap();
+    by_anna(&catalogue).begin_delete(&mut batch, &row).unwrap();
     state.commit(batch).await.unwrap();
-    let refused = catalogue.pin(id, "too late").await.unwrap_err();
+    let refused = by_anna(&catalogue).pin(id, "too late").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Precondition, "{refused}");
 
     let row = catalogue.get(id).await.unwrap();
     assert_eq!(row.snapshot.state, SnapshotState::Deleting);
     let mut batch = Batch::new();
-    catalogue.remove(&mut batch, &row);
+    by_anna(&catalogue).remove(&mut batch, &row).unwrap();
     state.commit(batch).await.unwrap();
     assert_eq!(
         catalogue.get(id).await.unwrap_err().kind(),
@@ -307,11 +319,18 @@ async fn what_is_pinned_is_not_deleted_and_what_is_being_deleted_not_pinned() {
 async fn a_row_is_written_by_who_read_it_last() {
     let (state, catalogue) = holding(&[snapshot(1)]).await;
     let old = catalogue.get(snapshot(1).id).await.unwrap();
-    catalogue.rename(snapshot(1).id, "other").await.unwrap();
+    by_anna(&catalogue)
+        .rename(snapshot(1).id, "other")
+        .await
+        .unwrap();
     let (mut update, mut remove, mut insert) = (Batch::new(), Batch::new(), Batch::new());
-    catalogue.update(&mut update, &old).unwrap();
-    catalogue.remove(&mut remove, &old);
-    catalogue.insert(&mut insert, &old.snapshot).unwrap();
+    by_anna(&catalogue)
+        .update(&mut update, &old, &old.snapshot)
+        .unwrap();
+    by_anna(&catalogue).remove(&mut remove, &old).unwrap();
+    by_anna(&catalogue)
+        .insert(&mut insert, &old.snapshot)
+        .unwrap();
     for batch in [update, remove, insert] {
         assert_eq!(
             state.commit(batch).await.unwrap_err().kind(),

@@ -360,7 +360,8 @@ impl Stillpoint {
     }
 
     /// Has a snapshot deleted so long from now, by whatever engine runs then. A pin wins, and so
-    /// does being the last good one of its source.
+    /// does being the last good one of its source. In the audit it is by `somebody`: to say who,
+    /// ask [`by`](Self::by).
     ///
     /// # Errors
     ///
@@ -370,7 +371,11 @@ impl Stillpoint {
         let at = self.engine().now().checked_add(after).map_err(|source| {
             Error::new(ErrorKind::Invalid, "this expiry is beyond all time").because(source)
         })?;
-        Ok(self.catalogue().expire(snapshot, Some(at)).await?.snapshot)
+        Ok(self
+            .by("somebody")
+            .expire(snapshot, Some(at))
+            .await?
+            .snapshot)
     }
 
     /// How all schedules are now, with everything that is wrong.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use stillpoint_core::{Error, JobId, ResourceRef, Result, Snapshot, SnapshotId};
 use stillpoint_engine::{Engine, Job, JobEvent, JobPlan, JobQuery, Restore, Take};
-use stillpoint_state::catalogue::{Catalogue, Page, Query};
+use stillpoint_state::catalogue::{Author, Catalogue, Page, Query};
 use tokio::sync::broadcast;
 
 use crate::ask::{Ask, Delete, Planned, Settle, take};
@@ -84,9 +84,14 @@ impl Stillpoint {
         Ok(self.catalogue().get(snapshot).await?.snapshot)
     }
 
-    /// The catalogue: to rename, describe, label and pin.
+    /// The catalogue: to find snapshots, and to read who changed what of them.
     pub fn catalogue(&self) -> &Catalogue {
         self.engine.catalogue()
+    }
+
+    /// Renames, describes, labels and pins snapshots in this name, which the audit keeps.
+    pub fn by(&self, who: impl Into<String>) -> Author {
+        self.engine.by(who)
     }
 
     /// A job by its id, whoever started it.

@@ -58,11 +58,7 @@ async fn a_read_only_open_sees_all_and_changes_nothing() {
         looking.run().await.unwrap_err().kind(),
         ErrorKind::Permission
     );
-    looking
-        .catalogue()
-        .pin(taken.id, "audit")
-        .await
-        .unwrap_err();
+    looking.by("anna").pin(taken.id, "audit").await.unwrap_err();
 }
 
 #[tokio::test]

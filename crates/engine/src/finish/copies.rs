@@ -18,18 +18,19 @@ impl Ending<'_> {
         step: &str,
     ) -> Result<()> {
         let delivered = self.delivered(step)?;
-        let mut row = self.store.catalogue.get(snapshot).await?;
-        for (part, digest) in row.snapshot.parts.iter_mut().zip(delivered.digests) {
+        let row = self.store.catalogue.get(snapshot).await?;
+        let mut to = row.snapshot.clone();
+        for (part, digest) in to.parts.iter_mut().zip(delivered.digests) {
             part.digest.get_or_insert(digest);
         }
-        row.snapshot.exports.push(Exported {
+        to.exports.push(Exported {
             archive: delivered.archive,
             size: delivered.size,
             root: delivered.root,
             at: self.at,
             job: job.id,
         });
-        self.store.catalogue.update(batch, &row)?;
+        self.author(job.id).update(batch, &row, &to)?;
         job.snapshot = Some(snapshot);
         Ok(())
     }
@@ -47,15 +48,16 @@ impl Ending<'_> {
         }
         job.snapshot = Some(entry.id);
         match self.store.catalogue.get(entry.id).await {
-            Ok(mut row) => {
+            Ok(row) => {
+                let mut to = row.snapshot.clone();
                 let known =
                     |found: &Exported| row.snapshot.exports.iter().any(|it| same(it, found));
-                let new: Vec<_> = entry.exports.into_iter().filter(|it| !known(it)).collect();
-                row.snapshot.exports.extend(new);
-                self.store.catalogue.update(batch, &row)
+                to.exports
+                    .extend(entry.exports.into_iter().filter(|it| !known(it)));
+                self.author(job.id).update(batch, &row, &to)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.store.catalogue.insert(batch, &entry)
+                self.author(job.id).insert(batch, &entry)
             }
             Err(error) => Err(error),
         }

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use stillpoint_core::{JobId, ResourceRef, Result, Snapshot, SnapshotId};
 use stillpoint_engine::{Clock, Engine, Job, Request, Restore, Take, Target};
 use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud, SimCloudBuilder, clock_from};
-use stillpoint_state::catalogue::Query;
-use stillpoint_state::{Memory, State};
+use stillpoint_state::catalogue::{Query, replay};
+use stillpoint_state::{Memory, Revision, State};
 use tokio::task::JoinHandle;
 
 pub use self::fuse::Fuse;
@@ -221,6 +221,17 @@ impl Bench {
             lost.is_empty(),
             "{what}: in the catalogue only {lost:?}\n{inventory}"
         );
+        self.check_audit(what).await;
+    }
+
+    /// The audit, replayed, is the catalogue.
+    async fn check_audit(&self, what: &str) {
+        let catalogue = self.engine.catalogue();
+        let changes = catalogue.changes(None, Revision::ZERO).await.expect(what);
+        let audited: Vec<_> = replay(&changes).expect(what).into_values().collect();
+        let mut listed = self.snapshots().await;
+        listed.sort_by_key(|snapshot| snapshot.id);
+        assert_eq!(audited, listed, "{what}");
     }
 }
 

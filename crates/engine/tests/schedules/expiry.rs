@@ -19,11 +19,8 @@ async fn ids(bed: &Bed) -> Vec<stillpoint_core::SnapshotId> {
 async fn what_is_expired_goes_in_time_and_not_before_even_over_a_restart() {
     let mut bed = Bed::new();
     let (first, second) = (by_hand(&bed).await, by_hand(&bed).await);
-    let catalogue = bed.engine.catalogue();
-    catalogue
-        .expire(first.id, Some(at("03T12:00")))
-        .await
-        .unwrap();
+    let anna = bed.engine.by("anna");
+    anna.expire(first.id, Some(at("03T12:00"))).await.unwrap();
     bed.until(at("03T11:58")).await;
     assert_eq!(ids(&bed).await, [first.id, second.id]);
     bed.until(at("03T12:02")).await;
@@ -33,7 +30,7 @@ async fn what_is_expired_goes_in_time_and_not_before_even_over_a_restart() {
     let third = by_hand(&bed).await;
     let expiry = Some(at("04T12:00"));
     bed.engine
-        .catalogue()
+        .by("anna")
         .expire(second.id, expiry)
         .await
         .unwrap();
@@ -48,15 +45,12 @@ async fn what_is_expired_goes_in_time_and_not_before_even_over_a_restart() {
 async fn a_pin_wins_as_long_as_it_is_there() {
     let bed = Bed::new();
     let (first, second) = (by_hand(&bed).await, by_hand(&bed).await);
-    let catalogue = bed.engine.catalogue();
-    catalogue.pin(first.id, "audit").await.unwrap();
-    catalogue
-        .expire(first.id, Some(at("03T12:00")))
-        .await
-        .unwrap();
+    let anna = bed.engine.by("anna");
+    anna.pin(first.id, "audit").await.unwrap();
+    anna.expire(first.id, Some(at("03T12:00"))).await.unwrap();
     bed.until(at("05T12:00")).await;
     assert_eq!(ids(&bed).await, [first.id, second.id]);
-    catalogue.unpin(first.id, "audit").await.unwrap();
+    anna.unpin(first.id, "audit").await.unwrap();
     bed.until(at("05T13:00")).await;
     assert_eq!(ids(&bed).await, [second.id]);
 }
@@ -67,7 +61,7 @@ async fn the_last_good_one_outlives_its_expiry_until_there_is_a_newer_one() {
     let first = by_hand(&bed).await;
     let expiry = Some(at("02T12:00"));
     bed.engine
-        .catalogue()
+        .by("anna")
         .expire(first.id, expiry)
         .await
         .unwrap();
@@ -82,14 +76,14 @@ async fn the_last_good_one_outlives_its_expiry_until_there_is_a_newer_one() {
 async fn an_expiry_can_be_put_off_and_taken_back() {
     let bed = Bed::new();
     let (first, second) = (by_hand(&bed).await, by_hand(&bed).await);
-    let catalogue = bed.engine.catalogue();
+    let anna = bed.engine.by("anna");
     for (id, expiry) in [
         (first.id, Some(at("02T12:00"))),
         (first.id, Some(at("04T12:00"))),
         (second.id, Some(at("02T12:00"))),
         (second.id, None),
     ] {
-        catalogue.expire(id, expiry).await.unwrap();
+        anna.expire(id, expiry).await.unwrap();
     }
     bed.until(at("03T12:00")).await;
     assert_eq!(ids(&bed).await, [first.id, second.id]);

@@ -182,7 +182,7 @@ async fn a_pin_and_a_safety_snapshot_win() {
     let (bed, snapshots) = four_nights().await;
     let plan = bed.engine.plan_prune("nightly").await.unwrap();
     bed.engine
-        .catalogue()
+        .by("anna")
         .pin(snapshots[1].id, "audit")
         .await
         .unwrap();

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use stillpoint_core::{JobId, Result, SnapshotId};
-use stillpoint_state::StateExt;
+use stillpoint_state::catalogue::{Catalogue, replay};
+use stillpoint_state::{Revision, StateExt};
 
 use super::jobs::Known;
 use crate::world::World;
@@ -93,6 +94,25 @@ pub(crate) async fn once(world: &World, known: &Known, violations: &mut Vec<Stri
         if let Some(other) = keys.insert(job, key.clone()) {
             violations.push(format!("{key} and {other} stand for one job"));
         }
+    }
+    Ok(())
+}
+
+/// The audit, replayed, is the catalogue.
+pub(crate) async fn audit(
+    world: &World,
+    known: &Known,
+    violations: &mut Vec<String>,
+) -> Result<()> {
+    let changes = Catalogue::new(world.state())
+        .changes(None, Revision::ZERO)
+        .await?;
+    let audited = replay(&changes)?;
+    if audited != known.snapshots {
+        violations.push(format!(
+            "the audit leads to {audited:?}, the catalogue has {:?}",
+            known.snapshots
+        ));
     }
     Ok(())
 }

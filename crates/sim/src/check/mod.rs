@@ -30,6 +30,7 @@ async fn try_all(world: &World) -> Result<Vec<String>> {
     jobs::ends(world, &known, &mut violations);
     durable::locks(world, &known, &mut violations).await?;
     durable::holds(world, &known, &mut violations).await?;
+    durable::audit(world, &known, &mut violations).await?;
     durable::once(world, &known, &mut violations).await?;
     Ok(violations)
 }

@@ -141,14 +141,14 @@ impl Operator {
         self.service
             .ask(|engine| {
                 let (name, label) = (name.clone(), label.clone());
+                let operator = engine.by(self.name);
                 async move {
-                    let catalogue = engine.catalogue();
                     match how {
-                        0 => catalogue.rename(id, &name).await,
-                        1 => catalogue.describe(id, &name).await,
-                        2 => catalogue.set_labels(id, label.into_iter().collect()).await,
-                        3 => catalogue.pin(id, "audit").await,
-                        _ => catalogue.unpin(id, "audit").await,
+                        0 => operator.rename(id, &name).await,
+                        1 => operator.describe(id, &name).await,
+                        2 => operator.set_labels(id, label.into_iter().collect()).await,
+                        3 => operator.pin(id, "audit").await,
+                        _ => operator.unpin(id, "audit").await,
                     }
                     .map(|_| ())
                 }

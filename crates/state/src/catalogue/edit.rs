@@ -1,15 +1,7 @@
-use std::time::Duration;
-
 use jiff::Timestamp;
-use stillpoint_core::{
-    Error, ErrorKind, Labels, Result, Retry, Snapshot, SnapshotId, SnapshotState,
-};
+use stillpoint_core::{Error, ErrorKind, Labels, Result, SnapshotId, SnapshotState};
 
-use crate::batch::Batch;
-use crate::catalogue::{Catalogue, Row, expiry};
-
-/// How often a change that others interfere with is tried.
-const ATTEMPTS: usize = 16;
+use crate::catalogue::{Author, Row, expiry};
 
 /// Longest name, label key and pin, in bytes.
 const MAX_NAME: usize = 255;
@@ -22,7 +14,7 @@ const MAX_SET: usize = 128;
 /// meanwhile, else tries again; after some attempts the error is `Busy`. Each returns the row as
 /// written, is `NotFound` where there is none, and passes on the errors of the
 /// [`State`](crate::State).
-impl Catalogue {
+impl Author {
     /// Gives it another name: 1 to 255 bytes without control characters. Names need not be unique.
     ///
     /// # Errors
@@ -119,41 +111,6 @@ impl Catalogue {
             Ok(())
         })
         .await
-    }
-
-    async fn edit(
-        &self,
-        id: SnapshotId,
-        change: impl Fn(&mut Snapshot) -> Result<()> + Send,
-    ) -> Result<Row> {
-        for _ in 0..ATTEMPTS {
-            let mut row = self.get(id).await?;
-            let before = row.snapshot.clone();
-            change(&mut row.snapshot)?;
-            if row.snapshot == before {
-                return Ok(row);
-            }
-            let mut batch = Batch::new();
-            self.update(&mut batch, &row)?;
-            if row.snapshot.expires_at != before.expires_at {
-                expiry::unindex(&mut batch, &before);
-                expiry::index(&mut batch, &row.snapshot);
-            }
-            match self.state.commit(batch).await {
-                Ok(committed) => {
-                    row.version = committed.revision;
-                    return Ok(row);
-                }
-                Err(error) if error.kind() == ErrorKind::Conflict => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Busy,
-            format!("snapshot {id} is changed faster than it can be changed"),
-        )
-        .retry_with(Retry::After(Duration::from_secs(1)))
-        .advise("Try again"))
     }
 }
 

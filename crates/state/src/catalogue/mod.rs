@@ -35,12 +35,12 @@
 //! let state: Arc<dyn State> = Arc::new(Memory::new());
 //! let catalogue = Catalogue::new(Arc::clone(&state));
 //!
-//! let snapshot = taken();
+//! let (snapshot, now) = (taken(), Timestamp::from_second(2_000).unwrap());
 //! let mut batch = Batch::new();
-//! catalogue.insert(&mut batch, &snapshot)?;
+//! catalogue.by("job 1", now).insert(&mut batch, &snapshot)?;
 //! state.commit(batch).await?;
 //!
-//! catalogue.pin(snapshot.id, "before the audit").await?;
+//! catalogue.by("anna", now).pin(snapshot.id, "before the audit").await?;
 //! let page = catalogue
 //!     .list(&Query { source: Some(snapshot.source), limit: Some(20), ..Query::default() })
 //!     .await?;
@@ -50,9 +50,34 @@
 //! ```
 //!
 //! Rows are stored under `snapshot/<id>` as JSON; those that expire have a key
-//! `expiry/<instant>/<id>` besides, so that who enforces it finds the next one at once. A list reads all of them, in one revision, and
-//! keeps in memory only what it returns.
+//! `expiry/<instant>/<id>` besides, so that who enforces it finds the next one at once. A list
+//! reads all of them, in one revision, and keeps in memory only what it returns.
+//!
+//! # The audit
+//!
+//! Each change of a row has an entry under `audit/<id>/`, written in the same batch: who, when,
+//! and which fields became what. [`Catalogue::changes`] reads them, [`Catalogue::changed`] waits
+//! for the next, and [`replay`] makes of them what the catalogue is. They stay after their
+//! snapshot is gone, until [`Catalogue::forget_removed`].
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use jiff::Timestamp;
+//! # use stillpoint_state::catalogue::{Catalogue, replay};
+//! # use stillpoint_state::{Memory, Revision};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> stillpoint_core::Result<()> {
+//! # let catalogue = Catalogue::new(Arc::new(Memory::new()));
+//! for change in catalogue.changes(None, Revision::ZERO).await? {
+//!     println!("{} {} {}: {:?}", change.at, change.by, change.snapshot, change.what);
+//! }
+//! assert!(replay(&catalogue.changes(None, Revision::ZERO).await?)?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
+mod audit;
+mod author;
 mod edit;
 mod expiry;
 mod list;
@@ -60,20 +85,23 @@ mod query;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Error, ErrorKind, Result, Snapshot, SnapshotId, SnapshotState};
+use stillpoint_core::{Error, ErrorKind, Result, Snapshot, SnapshotId};
 
 use crate::batch::{Batch, Guard};
 use crate::codec;
 use crate::entry::{Entry, Revision};
 use crate::state::State;
 
+pub use crate::catalogue::audit::{Change, Changed, replay};
+pub use crate::catalogue::author::Author;
 pub use crate::catalogue::query::{Cursor, Name, Order, Page, Query, SortBy};
 
 /// All rows are under here.
 const PREFIX: &str = "snapshot/";
 
-/// Reads and changes the rows of the catalogue.
+/// Reads the rows of the catalogue, and [changes](Self::by) them in somebody's name.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     state: Arc<dyn State>,
@@ -110,61 +138,13 @@ impl Catalogue {
         }
     }
 
-    /// Adds a new snapshot to the batch, which is refused if its id is taken.
-    ///
-    /// # Errors
-    ///
-    /// `Internal` where it cannot be written as JSON.
-    pub fn insert(&self, batch: &mut Batch, snapshot: &Snapshot) -> Result<()> {
-        batch.put(key(snapshot.id), Guard::Absent, codec::encode(snapshot)?);
-        expiry::index(batch, snapshot);
-        Ok(())
-    }
-
-    /// Adds to the batch that `row.snapshot` is written in place of `row.version`. The batch is
-    /// refused if the row was changed since it was read.
-    ///
-    /// # Errors
-    ///
-    /// `Internal` where it cannot be written as JSON.
-    pub fn update(&self, batch: &mut Batch, row: &Row) -> Result<()> {
-        batch.put(
-            key(row.snapshot.id),
-            Guard::At(row.version),
-            codec::encode(&row.snapshot)?,
-        );
-        Ok(())
-    }
-
-    /// Adds to the batch that the snapshot is being deleted: from then on nothing pins it.
-    ///
-    /// The batch is refused if the row, and so its pins, was changed since it was read. Claim the
-    /// snapshot in the same batch, so that no job depends on it.
-    ///
-    /// # Errors
-    ///
-    /// `Precondition` naming the pins, where there are any; `Internal` where it cannot be written
-    /// as JSON.
-    pub fn begin_delete(&self, batch: &mut Batch, row: &Row) -> Result<()> {
-        let snapshot = &row.snapshot;
-        if !snapshot.pins.is_empty() {
-            let refused = Error::new(
-                ErrorKind::Precondition,
-                format!("snapshot {} is pinned", snapshot.id),
-            )
-            .advise("Unpin it first");
-            return Err(snapshot.pins.iter().fold(refused, Error::reason));
+    /// Changes the catalogue in the name of whoever that is, at this instant.
+    pub fn by(&self, who: impl Into<String>, at: Timestamp) -> Author {
+        Author {
+            catalogue: self.clone(),
+            who: who.into(),
+            at,
         }
-        let mut row = row.clone();
-        row.snapshot.state = SnapshotState::Deleting;
-        self.update(batch, &row)
-    }
-
-    /// Adds to the batch that the row goes. The batch is refused if the row was changed since it
-    /// was read.
-    pub fn remove(&self, batch: &mut Batch, row: &Row) {
-        batch.delete(key(row.snapshot.id), Guard::At(row.version));
-        expiry::unindex(batch, &row.snapshot);
     }
 
     /// Adds to the batch that the row is still as it was read.

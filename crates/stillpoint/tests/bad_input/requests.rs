@@ -101,7 +101,7 @@ async fn a_snapshot_that_is_pinned_or_held() {
     let bed = Bed::new().await;
     let still = bed.start();
     let taken = still.snapshot(WEB).await.unwrap();
-    still.catalogue().pin(taken.id, "audit").await.unwrap();
+    still.by("anna").pin(taken.id, "audit").await.unwrap();
     let job = still.restore(taken.id).await.unwrap();
     let before = inventory(&bed, &still).await;
     let error = still.delete(taken.id).await.unwrap_err();

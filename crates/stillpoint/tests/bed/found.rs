@@ -116,7 +116,7 @@ impl Found {
             let parts: Vec<&str> = key
                 .split('/')
                 .map(|part| {
-                    if part.parse::<JobId>().is_ok() {
+                    if part.parse::<JobId>().is_ok() || is_version(part) {
                         "*"
                     } else {
                         part
@@ -127,6 +127,11 @@ impl Found {
         }
         shape
     }
+}
+
+/// The place of a change in the audit: `<version>.<instant>`.
+fn is_version(part: &str) -> bool {
+    part.len() > 40 && part.bytes().all(|it| it.is_ascii_digit() || it == b'.')
 }
 
 /// The files that a snapshot, an image, an instance or a volume of our own consists of.
