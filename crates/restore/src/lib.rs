@@ -132,7 +132,8 @@
 //! What can't be known is never guessed. If a system can't tell within the time it named, if an undo or a release fails
 //! for good, if a required step fails past the pivot, or if something was left that the plan can't remove, then nothing
 //! new begins, what runs ends, what can be released is, and the outcome is [`Outcome::NeedsIntervention`] with the
-//! evidence and what to do. [`Event::Resumed`] has everything that was named observed again, and goes on.
+//! evidence and what to do. [`Event::Resumed`] has everything that was named observed again, and goes on: what is seen
+//! to have failed is tried once more, for good or not.
 //!
 //! # Does it always end?
 //! As far as it lies with the machine: attempts are counted, a release has its time limit, a system that can't tell is

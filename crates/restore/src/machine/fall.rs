@@ -21,11 +21,11 @@ impl<A, O: Clone> Machine<A, O> {
     ) {
         let from = self.next_attempt(call, at, again);
         match call {
-            Call::Acquire(bracket) => self.acquire_fell(bracket, left, from),
-            Call::Do(step) => self.step_fell(step, left, from),
+            Call::Acquire(bracket) => self.acquire_fell(bracket, at, left, from),
+            Call::Do(step) => self.step_fell(step, at, left, from),
             Call::Release(_) | Call::Sweep { .. } | Call::Undo(_) => match from {
                 Some(from) => self.set(call, At::Idle { from }),
-                None => self.stick(call),
+                None => self.give_up(call, at),
             },
         }
     }
@@ -45,7 +45,7 @@ impl<A, O: Clone> Machine<A, O> {
         (guard!(self, AttemptsBounded, permits: tries_left) && in_time).then_some(from)
     }
 
-    fn step_fell(&mut self, step: StepIx, left: Left<O>, from: Option<Timestamp>) {
+    fn step_fell(&mut self, step: StepIx, at: Timestamp, left: Left<O>, from: Option<Timestamp>) {
         let call = Call::Do(step);
         let pivot = self.plan.order().pivot == Some(step);
         if let Left::Something(what) = left
@@ -84,11 +84,17 @@ impl<A, O: Clone> Machine<A, O> {
             self.set(call, At::Failed);
             self.unwind(Some(call));
         } else {
-            self.stick(call);
+            self.give_up(call, at);
         }
     }
 
-    fn acquire_fell(&mut self, bracket: BracketIx, left: Left<O>, from: Option<Timestamp>) {
+    fn acquire_fell(
+        &mut self,
+        bracket: BracketIx,
+        at: Timestamp,
+        left: Left<O>,
+        from: Option<Timestamp>,
+    ) {
         let call = Call::Acquire(bracket);
         if let Left::Something(what) = left {
             self.state.touched = true;
@@ -105,7 +111,7 @@ impl<A, O: Clone> Machine<A, O> {
             self.set(call, At::Failed);
             self.unwind(Some(call));
         } else {
-            self.stick(call);
+            self.give_up(call, at);
         }
     }
 
@@ -122,6 +128,16 @@ impl<A, O: Clone> Machine<A, O> {
                 bracket.acquire.tries = 0;
                 bracket.acquire.deadline = None;
             }
+        }
+    }
+
+    /// It has failed for good, and has to succeed.
+    fn give_up(&mut self, call: Call, at: Timestamp) {
+        // What was seen after an operator has looked is the end of what was tried before that.
+        if self.slot(call).is_some_and(|slot| slot.tries == 0) {
+            self.set(call, At::Idle { from: at });
+        } else {
+            self.stick(call);
         }
     }
 
