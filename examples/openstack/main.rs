@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint::iaas::{Filter, ProviderExt};
-use stillpoint::openstack::{CloudConfig, Launch, OpenStack};
 use stillpoint::state::Memory;
 use stillpoint::{
     Consistency, Detail, JobHandle, Resource, ResourceKind, Snapshot, Stillpoint, What,
 };
+use stillpoint_openstack::{CloudConfig, Launch, OpenStack};
 
 use crate::ask::{Ask, USAGE};
 use crate::tidy::tidy;

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use stillpoint::iaas::{Filter, Observation, Operation, OperationKey, Provider, ProviderExt};
-use stillpoint::openstack::OpenStack;
 use stillpoint::{Resource, ResourceKind, Snapshot};
+use stillpoint_openstack::OpenStack;
 
 use crate::Result;
 
