@@ -5,13 +5,16 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use stillpoint_state::Redb;
 use stillpoint_state::conformance::durability::{self, Acknowledged};
 
 const FILE: &str = "STILLPOINT_STATE_POWER_TEST";
+/// Makes a state and no more.
+const IDLE: &str = "STILLPOINT_STATE_POWER_TEST_IDLE";
+const THERE: &str = "there";
 const ROUNDS: usize = 40;
 
 /// Not a test: what the other one starts.
@@ -20,6 +23,11 @@ async fn started_by_the_other() {
     let Some(path) = std::env::var_os(FILE) else {
         return;
     };
+    if std::env::var_os(IDLE).is_some() {
+        let _state = Redb::create(path).unwrap();
+        println!("{THERE}");
+        return std::future::pending().await;
+    }
     let state = Arc::new(Redb::open_or_create(path).unwrap());
     let failed = durability::commit_until_killed(state, |acknowledged| {
         // One write of a whole line, so that lines of several callers do not mix.
@@ -63,15 +71,31 @@ async fn what_was_acknowledged_survives_the_power() {
     assert!(acknowledged > ROUNDS * ROUNDS / 4);
 }
 
+/// Nothing but the making of a state flushes anything here: no commit that would hide what it
+/// leaves out.
+#[test]
+#[ignore = "needs root: shuts an XFS of reflink-fs.sh down; .ci/run runs it"]
+fn a_state_that_was_made_survives_the_power() {
+    let lab = PathBuf::from(std::env::var_os("STILLPOINT_LAB").expect("the lab's folder"));
+    for round in 0..ROUNDS / 4 {
+        let path = lab.join(format!("power/new-{round}.redb"));
+        let mut child = start(&path, &[(IDLE, "1")]);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines
+            .find(|line| line.as_ref().is_ok_and(|line| line == THERE))
+            .expect("it is made")
+            .unwrap();
+        power(&lab, "off");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        power(&lab, "on");
+        Redb::open(&path).unwrap_or_else(|lost| panic!("round {round}: {lost:?}"));
+    }
+}
+
 /// Cuts the power after so many acknowledgements, and returns all that came out of it.
 fn commit_and_cut(lab: &Path, path: &Path, after: usize) -> Vec<Acknowledged> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["started_by_the_other", "--exact", "--nocapture", "--quiet"])
-        .env(FILE, path)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = start(path, &[]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut acknowledged = Vec::new();
     while acknowledged.len() < after {
@@ -87,6 +111,17 @@ fn commit_and_cut(lab: &Path, path: &Path, after: usize) -> Vec<Acknowledged> {
     child.wait().unwrap();
     power(lab, "on");
     acknowledged
+}
+
+fn start(path: &Path, settings: &[(&str, &str)]) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["started_by_the_other", "--exact", "--nocapture", "--quiet"])
+        .env(FILE, path)
+        .envs(settings.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// Returns once no thread of it says anything more: it is stopped, or will be when the kernel has
