@@ -1,0 +1,390 @@
+//! PostgreSQL's own clients, as processes: no password is ever in their arguments.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use stillpoint_core::{Error, ErrorKind, Result, Retry};
+
+/// Where Debian and its kin have the clients of each version.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// Bytes of a client's complaint that are shown.
+const COMPLAINT: u64 = 4096;
+
+/// A connection to a database of a PostgreSQL server, made by `psql` and `pg_dump`.
+#[derive(Clone)]
+pub struct Server {
+    host: String,
+    port: u16,
+    user: String,
+    database: String,
+    password: Option<Arc<SecretString>>,
+    bin: Option<PathBuf>,
+}
+
+/// A session that holds an exported snapshot for as long as it is not dropped.
+pub(super) struct Session {
+    // Its transaction, and so its snapshot, ends with it.
+    _stdin: ChildStdin,
+    _client: Client,
+    /// Its name, by which others see what it sees.
+    pub(super) snapshot: String,
+}
+
+/// A client under way, and what it complains of.
+pub(super) struct Client {
+    program: &'static str,
+    child: Child,
+    complaints: File,
+}
+
+impl Server {
+    /// This database of the server at a host, or in the folder of a socket, as this user.
+    pub fn new(
+        host: impl Into<String>,
+        user: impl Into<String>,
+        database: impl Into<String>,
+    ) -> Self {
+        Self {
+            host: host.into(),
+            port: 5432,
+            user: user.into(),
+            database: database.into(),
+            password: None,
+            bin: None,
+        }
+    }
+
+    /// The port, where it is not 5432.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The password; it is handed on in the environment of the clients alone.
+    #[must_use]
+    pub fn password(mut self, password: SecretString) -> Self {
+        self.password = Some(Arc::new(password));
+        self
+    }
+
+    /// The folder of `psql` and `pg_dump`, where they are not found by themselves.
+    #[must_use]
+    pub fn clients(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.bin = Some(folder.into());
+        self
+    }
+
+    /// What the database is called.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The same server, another database.
+    #[must_use]
+    pub fn on(&self, database: impl Into<String>) -> Self {
+        let mut server = self.clone();
+        server.database = database.into();
+        server
+    }
+
+    /// What SQL gives: rows in lines, columns between `|`.
+    ///
+    /// # Errors
+    /// What the server complains of, as its kind: [`ErrorKind::Unavailable`] where it cannot be
+    /// reached.
+    pub fn query(&self, sql: &str) -> Result<String> {
+        let mut psql = self.psql(&["-A", "-t", "-f", "-"], Stdio::piped())?;
+        psql.send(sql)?;
+        let mut found = String::new();
+        let read = psql.stdout().read_to_string(&mut found);
+        psql.finish()?;
+        read.map_err(|source| failed("psql", &source))?;
+        found.truncate(found.trim_end_matches('\n').len());
+        Ok(found)
+    }
+
+    /// Runs SQL as one transaction, all of it or none.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    pub fn transaction(&self, sql: &str) -> Result<()> {
+        let mut psql = self.psql(&["--single-transaction", "-f", "-"], Stdio::null())?;
+        psql.send(sql)?;
+        psql.finish()
+    }
+
+    /// What a query counts.
+    pub(super) fn count(&self, sql: &str) -> Result<u64> {
+        let found = self.query(sql)?;
+        found.trim().parse().map_err(|_| {
+            let message = format!("`{sql}` gives no number");
+            Error::new(ErrorKind::Invalid, message).advise("Give a query that counts")
+        })
+    }
+
+    /// A session that exports its snapshot.
+    pub(super) fn export(&self) -> Result<Session> {
+        let mut client = self.psql(&["-A", "-t", "-f", "-"], Stdio::piped())?;
+        let mut stdin = client.stdin();
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n\
+                     SELECT pg_catalog.pg_export_snapshot();\n";
+        // Who does not read has gone, and says why below.
+        let sent = stdin
+            .write_all(begin.as_bytes())
+            .and_then(|()| stdin.flush());
+        let mut snapshot = String::new();
+        let read = BufReader::new(client.stdout()).read_line(&mut snapshot);
+        let snapshot = snapshot.trim().to_owned();
+        if sent.is_err() || read.is_err() || snapshot.is_empty() {
+            drop(stdin);
+            client.finish()?;
+            let message = "the server exported no snapshot";
+            return Err(Error::new(ErrorKind::Unavailable, message).advise("Look at its log"));
+        }
+        Ok(Session {
+            _stdin: stdin,
+            _client: client,
+            snapshot,
+        })
+    }
+
+    /// `psql` with these arguments, reading SQL from what it is sent.
+    pub(super) fn psql(&self, arguments: &[&str], stdout: Stdio) -> Result<Client> {
+        let common = ["-X", "-q", "-v", "ON_ERROR_STOP=1"];
+        let arguments: Vec<&str> = common.iter().chain(arguments).copied().collect();
+        self.start("psql", &arguments, Stdio::piped(), stdout)
+    }
+
+    /// `pg_dump` with these arguments.
+    pub(super) fn pg_dump(&self, arguments: &[&str]) -> Result<Client> {
+        self.start("pg_dump", arguments, Stdio::null(), Stdio::piped())
+    }
+
+    /// The major version of the server.
+    pub(super) fn major(&self) -> Result<u32> {
+        let number = self.query("SHOW server_version_num")?;
+        let number: u32 = number.trim().parse().unwrap_or_default();
+        Ok(number / 10_000)
+    }
+
+    /// The major version of the `pg_dump` that is used, and whether it knows how to keep `psql`
+    /// from running commands that stand in a dump.
+    pub(super) fn client(&self) -> Result<(u32, bool)> {
+        let version = self.ask("--version")?;
+        let number = version.split_whitespace().find_map(|word| {
+            let major: String = word.chars().take_while(char::is_ascii_digit).collect();
+            major.parse().ok()
+        });
+        let major = number.ok_or_else(|| {
+            let message = format!("pg_dump says of its version: {}", version.trim());
+            Error::new(ErrorKind::Unsupported, message).advise("Install PostgreSQL's own")
+        })?;
+        Ok((major, self.ask("--help")?.contains("--restrict-key")))
+    }
+
+    fn ask(&self, argument: &str) -> Result<String> {
+        let mut client = self.start("pg_dump", &[argument], Stdio::null(), Stdio::piped())?;
+        let mut said = String::new();
+        let read = client.stdout().read_to_string(&mut said);
+        client.finish()?;
+        read.map_err(|source| failed("pg_dump", &source))?;
+        Ok(said)
+    }
+
+    fn start(
+        &self,
+        program: &'static str,
+        arguments: &[&str],
+        stdin: Stdio,
+        stdout: Stdio,
+    ) -> Result<Client> {
+        let complaints = tempfile::tempfile().map_err(|source| failed(program, &source))?;
+        let stderr = complaints
+            .try_clone()
+            .map_err(|source| failed(program, &source))?;
+        let mut command = Command::new(self.program(program));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .env("LC_ALL", "C")
+            .env("PGAPPNAME", "stillpoint")
+            .env("PGCLIENTENCODING", "UTF8")
+            .env("PGCONNECT_TIMEOUT", "10")
+            .env("PGDATABASE", &self.database)
+            .env("PGHOST", &self.host)
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", &self.user)
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr);
+        if let Some(password) = &self.password {
+            command.env("PGPASSWORD", password.expose_secret());
+        }
+        let child = command.spawn().map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => {
+                let message = format!("there is no {program}");
+                Error::new(ErrorKind::Precondition, message)
+                    .advise("Install PostgreSQL's clients, or say where they are")
+            }
+            _ => failed(program, &source),
+        })?;
+        Ok(Client {
+            program,
+            child,
+            complaints,
+        })
+    }
+
+    /// Where it is: as was said, else the newest that Debian has, else wherever the system looks.
+    fn program(&self, name: &str) -> PathBuf {
+        if let Some(bin) = &self.bin {
+            return bin.join(name);
+        }
+        let versions = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten();
+        let newest = versions
+            .filter_map(|it| {
+                let number: u32 = it.file_name().to_str()?.parse().ok()?;
+                let path = it.path().join("bin").join(name);
+                path.exists().then_some((number, path))
+            })
+            .max();
+        newest.map_or_else(|| PathBuf::from(name), |(_, path)| path)
+    }
+}
+
+impl Client {
+    /// Sends all of this, and that it was all.
+    pub(super) fn send(&mut self, text: &str) -> Result<()> {
+        let mut stdin = self.child.stdin.take().expect("piped");
+        match stdin.write_all(text.as_bytes()) {
+            // It has gone, and says why when it is finished.
+            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+                Err(failed(self.program, &source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is sent to it, piece by piece.
+    pub(super) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("piped, and taken once")
+    }
+
+    /// What it says.
+    pub(super) fn stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("piped, and taken once")
+    }
+
+    /// Waits for its end; an error with its complaint where that was not good.
+    pub(super) fn finish(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        let status = self
+            .child
+            .wait()
+            .map_err(|source| failed(self.program, &source))?;
+        if status.success() {
+            return Ok(());
+        }
+        let mut said = Vec::new();
+        let length = self.complaints.seek(SeekFrom::End(0)).unwrap_or(0);
+        let from = length.saturating_sub(COMPLAINT);
+        let _ = self.complaints.seek(SeekFrom::Start(from));
+        let _ = (&self.complaints).take(COMPLAINT).read_to_end(&mut said);
+        Err(complaint(self.program, &String::from_utf8_lossy(&said)))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Over already where it was finished; else nobody wants it any more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a client complained of, as the kind of error that it is.
+fn complaint(program: &str, said: &str) -> Error {
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains("rror") || line.contains("FATAL") || line.contains("ERROR"))
+        .collect();
+    let text = if lines.is_empty() {
+        said.trim()
+    } else {
+        lines[0]
+    };
+    // What a server says of a row may hold what is in it.
+    let shown: String = text.chars().take(300).collect();
+    let has = |words: &[&str]| words.iter().any(|it| said.contains(it));
+    let (kind, advice) = if has(&["No space left", "could not extend", "could not write"]) {
+        (ErrorKind::Quota, "Free space on the database's server")
+    } else if has(&[
+        "permission denied",
+        "must be owner",
+        "authentication failed",
+        "must be superuser",
+        "pg_hba.conf",
+    ]) {
+        (ErrorKind::Permission, "Grant the rights to the role")
+    } else if has(&[
+        "could not connect",
+        "connection to server",
+        "server closed",
+        "terminating connection",
+        "starting up",
+        "shutting down",
+        "recovery mode",
+    ]) {
+        (ErrorKind::Unavailable, "Try again when the server answers")
+    } else if has(&["does not exist"]) {
+        (ErrorKind::NotFound, "Correct the name")
+    } else if has(&["is being accessed"]) {
+        (ErrorKind::Busy, "Close what is connected to it")
+    } else {
+        (ErrorKind::Precondition, "Look at what the server says")
+    };
+    let error = Error::new(kind, format!("{program}: {shown}")).advise(advice);
+    match kind {
+        ErrorKind::Unavailable | ErrorKind::Busy => {
+            error.retry_with(Retry::After(Duration::from_secs(1)))
+        }
+        _ => error,
+    }
+}
+
+pub(super) fn failed(program: &str, source: &io::Error) -> Error {
+    crate::failure::of_io(&format!("running {program}"), source)
+}
+
+/// A name as SQL has it.
+pub(super) fn ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL has it.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,313 @@
+//! A folder of files as a component.
+//!
+//! Modes and times are kept, and symbolic links that stay inside the folder; holes stay holes. What
+//! is neither a file, a folder nor such a link is an error, never left out in silence. Owners and
+//! extended attributes are not kept.
+//!
+//! The point in time is fixed by reflinks where the file system has them. Where it has not, there
+//! is a choice, and the archive's metadata say which: [`Copying`].
+
+mod index;
+mod mirror;
+mod swap;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+use stillpoint_archive::Class;
+use stillpoint_core::{Error, ErrorKind, Result};
+
+use self::index::Index;
+use self::mirror::Mirror;
+use crate::component::{Component, LeftOut};
+use crate::dump::Dump;
+use crate::failure::of_io;
+use crate::jobs::lock;
+use crate::probe::Token;
+use crate::site::Site;
+use crate::stage::Stage;
+
+/// The members with the files.
+const TREE: &str = "tree";
+
+/// The member with what the tree's own entries cannot say: exact times, and links.
+const INDEX: &str = "index.jsonl";
+
+/// A folder of files. See the [module's documentation](self).
+pub struct Files {
+    folder: PathBuf,
+    depends_on: Vec<String>,
+    class: Class,
+    on_request: bool,
+    copying: Copying,
+    entities: Option<String>,
+    skip: BTreeSet<String>,
+    /// How the last capture fixed it, for the metadata.
+    fixed_by: Mutex<&'static str>,
+}
+
+/// How a folder is fixed where its file system has no reflinks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Copying {
+    /// It is copied before anything is locked, and what changed since is copied again inside of the
+    /// lock. A change that leaves a file's size and times as they were is not seen.
+    Before,
+    /// It is copied inside of the lock.
+    #[default]
+    Locked,
+}
+
+impl Files {
+    /// All that is in a folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            depends_on: Vec::new(),
+            class: Class::Internal,
+            on_request: false,
+            copying: Copying::default(),
+            entities: None,
+            skip: BTreeSet::new(),
+            fixed_by: Mutex::new("nothing yet"),
+        }
+    }
+
+    /// Key files and the like: captured only where that is asked for, and sealed unless the manager
+    /// was told to let secrets stand in clear.
+    pub fn credentials(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            on_request: true,
+            ..Self::new(folder).secret()
+        }
+    }
+
+    /// Seals all of it.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.class = Class::Secret;
+        self
+    }
+
+    /// It is locked and restored after these components.
+    #[must_use]
+    pub fn after<N: Into<String>>(mut self, components: impl IntoIterator<Item = N>) -> Self {
+        self.depends_on
+            .extend(components.into_iter().map(Into::into));
+        self
+    }
+
+    /// How it is fixed where the file system has no reflinks.
+    #[must_use]
+    pub fn copying(mut self, copying: Copying) -> Self {
+        self.copying = copying;
+        self
+    }
+
+    /// A manager is not clean where there is anything at the top of the folder: `plugins`.
+    #[must_use]
+    pub fn entities(mut self, kind: impl Into<String>) -> Self {
+        self.entities = Some(kind.into());
+        self
+    }
+
+    /// Leaves this name at the top of the folder out.
+    #[must_use]
+    pub fn leave_out(mut self, name: impl Into<String>) -> Self {
+        self.skip.insert(name.into());
+        self
+    }
+
+    fn mirror(&self, site: &Site) -> Result<Mirror> {
+        let to = site.folder()?.join(TREE);
+        Ok(Mirror::new(&self.folder, &to, &self.skip, site))
+    }
+}
+
+impl Component for Files {
+    fn dump(&self, dump: &mut Dump<'_, '_>) -> Result<()> {
+        let fixed = dump.site().folder()?.join(TREE);
+        let index = Index::of(&fixed, &|_| false)?;
+        dump.stream(INDEX, self.class, |to| index.write(to))?;
+        let links = index.links();
+        dump.tree(TREE, &fixed, self.class, &|path| links.contains(path))
+    }
+
+    fn stage(&self, stage: &Stage<'_>) -> Result<()> {
+        self.make_ready(stage)
+    }
+
+    fn cut_over(&self, site: &Site) -> Result<()> {
+        self.swap_in(site)
+    }
+
+    fn depends_on(&self) -> &[String] {
+        &self.depends_on
+    }
+
+    fn describe(&self) -> Value {
+        json!({ "kind": "files", "format": 1, "fixed_by": *lock(&self.fixed_by) })
+    }
+
+    fn left_out(&self) -> Vec<LeftOut> {
+        let skipped = self.skip.iter().map(|name| LeftOut {
+            what: format!("{name} in {}", self.folder.display()),
+            why: "it was set so".to_owned(),
+        });
+        skipped.collect()
+    }
+
+    fn only_on_request(&self) -> bool {
+        self.on_request
+    }
+
+    fn preflight(&self, about: &Value) -> Result<Vec<String>> {
+        let mut blocked = Vec::new();
+        if about["kind"] != "files" {
+            blocked.push("the archive has something else under this name".to_owned());
+        }
+        let shown = self.folder.display();
+        let looked = fs::symlink_metadata(&self.folder).map_err(looking(&self.folder))?;
+        if !looked.is_dir() {
+            blocked.push(format!("{shown} is no folder"));
+            return Ok(blocked);
+        }
+        match self.beside() {
+            Ok(beside) => {
+                use std::os::unix::fs::MetadataExt as _;
+                let parent = fs::metadata(&beside).map_err(looking(&beside))?;
+                if parent.dev() != looked.dev() {
+                    blocked.push(format!(
+                        "{shown} is a file system of its own, which nothing can take the place \
+                         of: keep it in a folder of one"
+                    ));
+                }
+                if let Err(source) = tempfile::tempdir_in(&beside) {
+                    let error = of_io(&format!("making a folder in {}", beside.display()), &source);
+                    blocked.push(error.message().to_owned());
+                }
+            }
+            Err(error) => blocked.push(error.message().to_owned()),
+        }
+        Ok(blocked)
+    }
+
+    fn inhabitants(&self) -> Result<Vec<(String, u64)>> {
+        let Some(kind) = &self.entities else {
+            return Ok(Vec::new());
+        };
+        let found = fs::read_dir(&self.folder).map_err(looking(&self.folder))?;
+        let mut count = 0;
+        for entry in found {
+            let name = entry.map_err(looking(&self.folder))?.file_name();
+            if !self.skip.contains(&*name.to_string_lossy()) {
+                count += 1;
+            }
+        }
+        Ok(vec![(kind.clone(), count)])
+    }
+
+    fn holds(&self, token: &Token) -> Result<bool> {
+        self.search(&self.folder, token)
+    }
+
+    fn prepare(&self, site: &Site) -> Result<()> {
+        // What an attempt that was cut off had begun may be of another time.
+        self.release(site);
+        if self.copying == Copying::Before && !self.mirror(site)?.has_reflinks()? {
+            self.mirror(site)?.copy()?;
+        }
+        Ok(())
+    }
+
+    fn fix(&self, site: &Site) -> Result<()> {
+        let reflinked = self.mirror(site)?.copy()?;
+        *lock(&self.fixed_by) = match (reflinked, self.copying) {
+            (true, _) => "reflinks, inside the lock",
+            (false, Copying::Before) => "a copy before the lock, and of what changed inside it",
+            (false, Copying::Locked) => "a copy inside the lock",
+        };
+        Ok(())
+    }
+
+    fn release(&self, site: &Site) {
+        let gone = site
+            .folder()
+            .and_then(|folder| mirror::remove(&folder.join(TREE)));
+        if let Err(error) = gone {
+            tracing::warn!(%error, "what was fixed stays until the job is tidied");
+        }
+    }
+
+    fn unstage(&self, site: &Site) -> Result<()> {
+        self.remove_staged(site)
+    }
+
+    fn cut_back(&self, site: &Site) -> Result<()> {
+        self.swap_out(site)
+    }
+
+    fn validate(&self, _site: &Site) -> Result<()> {
+        fs::read_dir(&self.folder)
+            .map(drop)
+            .map_err(looking(&self.folder))
+    }
+
+    fn commit(&self, site: &Site) -> Result<()> {
+        self.remove_old(site)
+    }
+}
+
+impl Files {
+    /// The folder that this one is in.
+    fn beside(&self) -> Result<PathBuf> {
+        match self.folder.parent() {
+            Some(parent) if parent != Path::new("") => Ok(parent.to_owned()),
+            _ => {
+                let message = format!("{} has no folder around it", self.folder.display());
+                Err(Error::new(ErrorKind::Invalid, message).advise("Give an absolute path"))
+            }
+        }
+    }
+
+    /// Whether a file that was changed just now has the token in it.
+    fn search(&self, folder: &Path, token: &Token) -> Result<bool> {
+        for entry in fs::read_dir(folder).map_err(looking(folder))? {
+            let entry = entry.map_err(looking(folder))?;
+            let path = entry.path();
+            let found = entry.metadata().map_err(looking(&path))?;
+            let recent = found
+                .modified()
+                .ok()
+                .and_then(|it| it.elapsed().ok())
+                .is_none_or(|ago| ago.as_secs() < 60);
+            let holds = if found.is_dir() {
+                self.search(&path, token)?
+            } else {
+                found.is_file() && recent && mirror::contains(&path, token.as_str().as_bytes())?
+            };
+            if holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Files")
+            .field("folder", &self.folder)
+            .field("class", &self.class)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn looking(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| of_io(&format!("looking at {}", path.display()), &source)
+}

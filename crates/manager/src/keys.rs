@@ -1,0 +1,82 @@
+//! Whom archives are sealed for, and what they are opened with.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::SecretSlice;
+use stillpoint_archive::{
+    Archive, Error as ArchiveError, Identity, OpenOptions, Recipient, WriteOptions,
+};
+use stillpoint_core::{Digest, Error, ErrorKind, Result};
+
+use crate::failure::of_archive;
+
+/// Keys. What is known of them is never written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    pub(crate) recipients: Vec<Arc<dyn Recipient>>,
+    pub(crate) identities: Vec<Arc<dyn Identity>>,
+    pub(crate) in_clear: bool,
+}
+
+impl Keys {
+    /// The options, with whom secrets are sealed for.
+    pub(crate) fn seal(&self, options: WriteOptions) -> WriteOptions {
+        if self.in_clear {
+            return options.danger_secrets_in_clear();
+        }
+        let recipients = self.recipients.iter().cloned();
+        recipients.fold(options, |options, recipient| {
+            options.seal_for(Shared(recipient))
+        })
+    }
+
+    /// How archives are opened.
+    pub(crate) fn options(&self) -> OpenOptions {
+        let identities = self.identities.iter().cloned();
+        identities.fold(OpenOptions::new(), |options, identity| {
+            options.identity(Shared(identity))
+        })
+    }
+
+    /// Opens an archive at a path, which must have this root. Blocks.
+    pub(crate) fn open_same(&self, path: &Path, name: &str, root: Digest) -> Result<Archive> {
+        let archive = self
+            .options()
+            .open(path)
+            .map_err(|error| of_archive(name, error))?;
+        match archive.root() {
+            Some(found) if found.0 == *root.as_bytes() => Ok(archive),
+            _ => {
+                let message = format!("archive {name} is not the one that was planned with");
+                Err(Error::new(ErrorKind::Conflict, message).advise("Plan again"))
+            }
+        }
+    }
+}
+
+/// One key that several archives are opened or sealed with.
+struct Shared<T: ?Sized>(Arc<T>);
+
+impl<T: fmt::Debug + ?Sized> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Recipient for Shared<dyn Recipient> {
+    fn id(&self) -> String {
+        self.0.id()
+    }
+
+    fn wrap(&self, key: &SecretSlice<u8>) -> Result<Vec<u8>, ArchiveError> {
+        self.0.wrap(key)
+    }
+}
+
+impl Identity for Shared<dyn Identity> {
+    fn unwrap(&self, id: &str, wrapped: &[u8]) -> Result<Option<SecretSlice<u8>>, ArchiveError> {
+        self.0.unwrap(id, wrapped)
+    }
+}

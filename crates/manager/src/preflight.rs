@@ -1,0 +1,225 @@
+//! What stands in the way of a restore: all of it, in one report.
+
+use std::cmp::Ordering;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use stillpoint_archive::{Archive, Error as ArchiveError};
+use stillpoint_core::{ByteSize, Digest, ErrorKind, Result};
+
+use crate::failure::{blocking, guarded, of_archive, of_io};
+use crate::manager::{Inner, Named};
+use crate::metadata::{Metadata, compare};
+use crate::probe::{Token, while_marked};
+use crate::request::RestoreManager;
+
+/// What was found of an archive, and of the manager that it is to be restored to.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) metadata: Metadata,
+    pub(crate) root: Digest,
+    /// Bytes of the archive.
+    pub(crate) size: u64,
+    /// The components to restore, in their order.
+    pub(crate) chosen: Vec<String>,
+    pub(crate) blocked: Vec<String>,
+}
+
+/// Looks at everything. What cannot be told stands in the way, too.
+///
+/// # Errors
+/// Where there is no such archive, or it cannot be opened.
+pub(crate) async fn preflight(
+    inner: &Arc<Inner>,
+    restore: &RestoreManager,
+    now: Timestamp,
+) -> Result<Seen> {
+    let mut blocked = Vec::new();
+    check_record(inner, &restore.archive, &mut blocked).await?;
+    let mut seen = look(inner, &restore.archive, &mut blocked).await?;
+    check_version(inner, &seen.metadata, &mut blocked);
+    seen.chosen = chosen(inner, restore, &seen.metadata, &mut blocked);
+    check_room(&inner.staging, seen.size, &mut blocked);
+    let (ask, chosen) = (Arc::clone(inner), seen.chosen.clone());
+    let metadata = seen.metadata.clone();
+    let danger = restore.danger_replace_what_is_there;
+    let found = while_marked(&inner.state, now, async move |token| {
+        blocking(move || Ok(check_components(&ask, &chosen, &metadata, &token, danger))).await
+    });
+    blocked.extend(found.await?);
+    seen.blocked = blocked;
+    Ok(seen)
+}
+
+async fn check_record(inner: &Inner, id: &str, blocked: &mut Vec<String>) -> Result<()> {
+    match inner.records.get(id).await {
+        Ok(record) if record.state.is_whole() => {}
+        Ok(record) => {
+            let word = record.state.word();
+            blocked.push(format!(
+                "snapshot `{id}` is {word}, and cannot be restored from"
+            ));
+        }
+        // A depot is all that is needed.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+async fn look(inner: &Inner, id: &str, blocked: &mut Vec<String>) -> Result<Seen> {
+    let failed = |error| of_archive(id, error);
+    let receipt = inner.depot.receipt(id).await.map_err(failed)?;
+    let remote = match inner.depot.open_with(id, inner.keys.options()).await {
+        Err(ArchiveError::KeyMismatch { .. }) => {
+            blocked.push("none of the keys here opens what is sealed in it".to_owned());
+            inner.depot.open(id).await
+        }
+        opened => opened,
+    };
+    let remote = remote.map_err(failed)?;
+    let name = id.to_owned();
+    let (metadata, root, locked) = blocking(move || {
+        let archive: &Archive = remote.archive();
+        let root = archive.root().map(|root| Digest::new(root.0));
+        Ok((
+            Metadata::read(archive, &name)?,
+            root,
+            !archive.is_unlocked(),
+        ))
+    })
+    .await?;
+    if locked && blocked.is_empty() {
+        blocked.push("there is no key here for what is sealed in it".to_owned());
+    }
+    Ok(Seen {
+        metadata,
+        root: root.expect("metadata are read only where there is a manifest"),
+        size: receipt.size,
+        chosen: Vec::new(),
+        blocked: Vec::new(),
+    })
+}
+
+fn check_version(inner: &Inner, metadata: &Metadata, blocked: &mut Vec<String>) {
+    if metadata.product != inner.product {
+        blocked.push(format!(
+            "it is of {}, and this is {}",
+            metadata.product, inner.product
+        ));
+    } else if compare(&metadata.version, &inner.version) == Ordering::Greater {
+        blocked.push(format!(
+            "it is of version {}, and this is {}: update this first",
+            metadata.version, inner.version
+        ));
+    }
+}
+
+/// The components that are asked for, in the order in which they are restored.
+fn chosen(
+    inner: &Inner,
+    restore: &RestoreManager,
+    metadata: &Metadata,
+    blocked: &mut Vec<String>,
+) -> Vec<String> {
+    let held: Vec<&str> = metadata.components.iter().map(|it| &*it.name).collect();
+    for name in restore.components.iter().flatten() {
+        if !held.contains(&name.as_str()) {
+            let held = held.join(", ");
+            blocked.push(format!(
+                "the archive has no component {name}, it holds {held}"
+            ));
+        }
+    }
+    let asked = |name: &str| match &restore.components {
+        Some(only) => only.iter().any(|it| it == name),
+        None => true,
+    };
+    for name in held.iter().filter(|name| asked(name)) {
+        if let Err(error) = inner.component(name) {
+            blocked.push(error.message().to_owned());
+        }
+    }
+    let here = inner.components.iter().map(|it| it.name.clone());
+    let chosen: Vec<String> = here
+        .filter(|name| held.contains(&name.as_str()) && asked(name))
+        .collect();
+    if chosen.is_empty() {
+        blocked.push("no component is left to restore".to_owned());
+    }
+    chosen
+}
+
+fn check_room(staging: &Path, size: u64, blocked: &mut Vec<String>) {
+    let shown = staging.display();
+    match rustix::fs::statvfs(staging) {
+        Err(errno) => {
+            let error = of_io(&format!("looking at {shown}"), &errno.into());
+            blocked.push(error.message().to_owned());
+        }
+        Ok(found) => {
+            let room = found.f_bavail.saturating_mul(found.f_frsize);
+            // The archive, and one of what is there.
+            let wanted = size.saturating_mul(2);
+            if room < wanted {
+                let (room, wanted) = (ByteSize(room), ByteSize(wanted));
+                blocked.push(format!(
+                    "{shown} has room for {room}, and {wanted} are needed"
+                ));
+            }
+        }
+    }
+}
+
+fn check_components(
+    inner: &Inner,
+    chosen: &[String],
+    metadata: &Metadata,
+    token: &Token,
+    danger: bool,
+) -> Vec<String> {
+    let mut blocked = Vec::new();
+    let mut inhabitants = Vec::new();
+    for Named { name, component } in &inner.components {
+        if !chosen.contains(name) {
+            continue;
+        }
+        let about = metadata.components.iter().find(|it| it.name == *name);
+        let about = about.map(|it| it.about.clone()).unwrap_or_default();
+        match guarded(name, || component.preflight(&about)) {
+            Ok(reasons) => {
+                blocked.extend(
+                    reasons
+                        .into_iter()
+                        .map(|it| format!("component {name}: {it}")),
+                );
+            }
+            Err(error) => blocked.push(error.message().to_owned()),
+        }
+        match guarded(name, || component.holds(token)) {
+            Ok(false) => {}
+            Ok(true) => blocked.push(format!(
+                "component {name} holds Stillpoint's own state: a restore would swap its own \
+                 journal away, so keep the state elsewhere"
+            )),
+            Err(error) => blocked.push(error.message().to_owned()),
+        }
+        match guarded(name, || component.inhabitants()) {
+            Ok(found) => inhabitants.extend(found.into_iter().filter(|(_, count)| *count > 0)),
+            Err(error) => blocked.push(error.message().to_owned()),
+        }
+    }
+    if !inhabitants.is_empty() && !danger {
+        let found: Vec<String> = inhabitants
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        blocked.push(format!(
+            "this manager is not clean, it has {}: restore to a clean one, or ask for what is \
+             there to be replaced",
+            found.join(", ")
+        ));
+    }
+    blocked
+}

@@ -1,0 +1,96 @@
+//! Captures and restores of managers with a real PostgreSQL 15: `apt-get install postgresql`, and
+//! root, which starts it as the user `postgres`.
+
+mod bed;
+
+use bed::{Bed, Postgres};
+use stillpoint_core::ErrorKind;
+use stillpoint_manager::{RecordState, RestoreManager, SecretKey, SettleManager};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_manager_is_captured_and_restored_on_a_fresh_one() {
+    let postgres = Postgres::start();
+    let archives = tempfile::tempdir().unwrap();
+    let key = SecretKey::generate();
+    let first = Bed::new(&postgres, "first", archives.path(), &key);
+    first.live();
+    let before = first.content();
+    let captured = first.capture("monday").await.unwrap();
+    assert_eq!(first.content(), before, "a capture changes nothing");
+    let snapshot = first.engine.snapshot_of(&captured).await.unwrap();
+    assert!(snapshot.verified.is_some());
+    let record = first.records.get("monday").await.unwrap();
+    assert_eq!(record.state, RecordState::Created);
+
+    let second = Bed::new(&postgres, "second", archives.path(), &key);
+    second
+        .server
+        .transaction("INSERT INTO licences VALUES ('of the second')")
+        .unwrap();
+    second.restore("monday").await.unwrap();
+    assert_eq!(second.content(), before);
+    let own = |sql: &str| second.server.query(sql).unwrap();
+    assert_eq!(own("SELECT id FROM licences"), "of the second");
+    assert_eq!(own("SELECT count(*) FROM sessions"), "0");
+    assert_eq!(
+        own("SELECT count(*) FROM executions WHERE status = 'started'"),
+        "0"
+    );
+
+    let refused = second.restore("monday").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Precondition);
+    assert!(
+        refused
+            .to_string()
+            .contains("500 blueprints, 1 secrets, 1 plugins"),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_restore_is_undone_or_accepted() {
+    let postgres = Postgres::start();
+    let archives = tempfile::tempdir().unwrap();
+    let key = SecretKey::generate();
+    let bed = Bed::new(&postgres, "first", archives.path(), &key);
+    bed.live();
+    let monday = bed.content();
+    bed.capture("monday").await.unwrap();
+    bed.server
+        .transaction("DELETE FROM secrets; UPDATE tenants SET name = 'renamed' WHERE id = 1")
+        .unwrap();
+    std::fs::write(bed.folder.path().join("plugins/two"), "later").unwrap();
+    let tuesday = bed.content();
+
+    let mut over = RestoreManager::of("monday");
+    over.danger_replace_what_is_there = true;
+    let restored = bed.run(&over.request()).await.unwrap();
+    assert_eq!(bed.content(), monday);
+    let settle = |undo| SettleManager {
+        restore: restored.id,
+        undo,
+    };
+    bed.run(&settle(true).request()).await.unwrap();
+    assert_eq!(bed.content(), tuesday);
+    assert_eq!(bed.leftovers(), [""; 0], "nothing is kept after an undo");
+    let again = bed.run(&settle(true).request()).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NotFound);
+
+    let restored = bed.run(&over.request()).await.unwrap();
+    let accept = SettleManager {
+        restore: restored.id,
+        undo: false,
+    };
+    assert_ne!(bed.leftovers(), [""; 0], "what was there is kept");
+    bed.run(&accept.request()).await.unwrap();
+    assert_eq!(bed.content(), monday);
+    assert_eq!(
+        bed.leftovers(),
+        [""; 0],
+        "nothing is kept once it is accepted"
+    );
+    let records = bed.records.list().await.unwrap();
+    assert_eq!(records.len(), 1, "safety archives are gone: {records:?}");
+}
