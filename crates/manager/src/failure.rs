@@ -18,6 +18,10 @@ pub(crate) fn of_archive(name: &str, error: ArchiveError) -> Error {
     match &error {
         ArchiveError::Cancelled => stopped(),
         ArchiveError::Exists(_) => said(ErrorKind::Conflict, "Choose another id"),
+        ArchiveError::Io { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => said(
+            ErrorKind::Corrupt,
+            "Fetch it again or use another copy: this one was cut off",
+        ),
         ArchiveError::Io { what, source } => of_io(&format!("archive {name}: {what}"), source),
         ArchiveError::KeyMismatch { .. } | ArchiveError::KeyMissing { .. } => said(
             ErrorKind::Permission,

@@ -20,7 +20,7 @@
 //!     .seal_for(key.public())
 //!     .identity(key);
 //! let state: Arc<dyn State> = Arc::new(Memory::new()); // never in the database itself
-//! let (engine, _records) = manager.register(Arc::clone(&state), Engine::builder(state))?;
+//! let (engine, _archives) = manager.register(Arc::clone(&state), Engine::builder(state))?;
 //! let engine = engine.build()?;
 //! tokio::spawn(engine.run());
 //!
@@ -75,7 +75,7 @@
 //!
 //! # Records
 //!
-//! [`Records`] lists the archives: where each stands, by compare-and-swap and with a lease, so that
+//! [`Archives`] brings archives here from elsewhere, and deletes them. Its [`Records`] list them: where each stands, by compare-and-swap and with a lease, so that
 //! one whose creator was killed is found. Only what is [whole](RecordState::is_whole) is restored
 //! from.
 //!
@@ -85,6 +85,7 @@
 //! taken again before a step that needs them goes on.
 
 mod agents;
+mod archives;
 mod component;
 mod database;
 mod dump;
@@ -109,6 +110,7 @@ pub use stillpoint_archive::depot;
 pub use stillpoint_archive::{Class, Identity, Passphrase, PublicKey, Recipient, SecretKey};
 
 pub use crate::agents::{Agent, Agents, Link};
+pub use crate::archives::Archives;
 pub use crate::component::{Component, LeftOut};
 pub use crate::database::{Database, Server};
 pub use crate::dump::Dump;

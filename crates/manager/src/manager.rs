@@ -15,6 +15,7 @@ use stillpoint_engine::{
 use stillpoint_iaas::{OperationKey, Ticket};
 use stillpoint_state::State;
 
+use crate::archives::Archives;
 use crate::component::Component;
 use crate::jobs::Jobs;
 use crate::keys::Keys;
@@ -144,7 +145,7 @@ impl ManagerBuilder {
         self,
         state: Arc<dyn State>,
         engine: EngineBuilder,
-    ) -> Result<(EngineBuilder, Records)> {
+    ) -> Result<(EngineBuilder, Archives)> {
         self.check()?;
         let Some((depot, staging)) = self.depot else {
             return Err(wrong(
@@ -166,6 +167,11 @@ impl ManagerBuilder {
             numbered.push((first..components.len()).collect());
         }
         let records = Records::new(Arc::clone(&state));
+        let archives = Archives {
+            records: records.clone(),
+            depot: depot.clone(),
+            clock: Arc::clone(&self.clock),
+        };
         let manager = Arc::new(Self::manager(Inner {
             product: self.product,
             version: self.version,
@@ -176,14 +182,14 @@ impl ManagerBuilder {
             keys: self.keys,
             budget: self.budget,
             state,
-            records: records.clone(),
+            records,
             clock: self.clock,
             held: Mutex::default(),
         }));
         let engine = engine
             .executor(NAME, Arc::clone(&manager) as Arc<dyn Executor>)
             .planner(NAME, manager);
-        Ok((engine, records))
+        Ok((engine, archives))
     }
 
     fn manager(inner: Inner) -> Manager {

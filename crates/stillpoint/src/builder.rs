@@ -18,6 +18,8 @@ pub struct Builder {
     state_file: Option<std::path::PathBuf>,
     providers: Vec<Result<Arc<dyn Provider>>>,
     executors: Vec<(String, Arc<dyn Executor>)>,
+    #[cfg(feature = "manager")]
+    manager: Option<stillpoint_manager::ManagerBuilder>,
     #[cfg(feature = "transfer")]
     transfer: stillpoint_transfer::TransferBuilder,
     clock: Option<Arc<dyn Clock>>,
@@ -74,6 +76,13 @@ impl Builder {
     /// Carries out the custom steps of that name.
     pub fn executor(mut self, name: impl Into<String>, executor: Arc<dyn Executor>) -> Self {
         self.executors.push((name.into(), executor));
+        self
+    }
+
+    /// Captures this control plane itself, and restores it.
+    #[cfg(feature = "manager")]
+    pub fn manager(mut self, manager: stillpoint_manager::ManagerBuilder) -> Self {
+        self.manager = Some(manager);
         self
     }
 
@@ -152,6 +161,13 @@ impl Builder {
             }
             engine = engine.provider(provider);
         }
+        #[cfg(feature = "manager")]
+        let mut archives = None;
+        #[cfg(feature = "manager")]
+        if let Some(manager) = self.manager {
+            let (with, its) = manager.register(Arc::clone(&state), engine)?;
+            (engine, archives) = (with, Some(its));
+        }
         #[cfg(feature = "transfer")]
         {
             engine = transfer.register(state, engine);
@@ -171,7 +187,10 @@ impl Builder {
         if self.read_only {
             engine = engine.read_only();
         }
-        Ok(Stillpoint::new(engine.build()?))
+        let still = Stillpoint::new(engine.build()?);
+        #[cfg(feature = "manager")]
+        let still = still.with_archives(archives);
+        Ok(still)
     }
 
     fn open_state(&self) -> Result<Arc<dyn State>> {

@@ -70,6 +70,13 @@
 //! restores it without having it listed, on any provider that lets volumes be written. The guide
 //! is that of `stillpoint-transfer`, here as `archives`.
 //!
+//! # The control plane itself
+//!
+//! With the feature `manager`, `still.capture("monday").await?` captures what the
+//! [builder](Builder) was told this control plane is made of, and
+//! `still.restore_manager("monday").await?` puts it back, on this machine or a fresh one. The guide
+//! is that of `stillpoint-manager`, here as `control`.
+//!
 //! # Stopping
 //!
 //! [`JobHandle::stop`] undoes what was done, up to the point of no return; after that it is
@@ -128,6 +135,7 @@
 //! All are off by default, and none changes what another does.
 //!
 //! - `local`: volumes as files of this machine.
+//! - `manager`: this control plane itself, in archives and back.
 //! - `openstack`: projects in OpenStack clouds.
 //! - `redb`: state in one file of this machine.
 //! - `s3`: depots in S3, for `transfer`.
@@ -138,6 +146,8 @@
 mod ask;
 mod builder;
 mod handle;
+#[cfg(feature = "manager")]
+mod manager;
 mod schedule;
 mod stillpoint;
 #[cfg(feature = "transfer")]
@@ -154,6 +164,8 @@ pub use stillpoint_engine::{
 pub use stillpoint_iaas::{self as iaas, Provider};
 #[cfg(feature = "local")]
 pub use stillpoint_local as local;
+#[cfg(feature = "manager")]
+pub use stillpoint_manager::{self as control, ManagerBuilder, RestoreManager, SettleManager};
 #[cfg(feature = "openstack")]
 pub use stillpoint_openstack as openstack;
 pub use stillpoint_restore::{Outcome, Phase};
@@ -167,5 +179,7 @@ pub use stillpoint_transfer::{self as archives, ArchiveRef, Export, Import, Rest
 pub use crate::ask::{Ask, Delete, Planned, Settle, Wish};
 pub use crate::builder::Builder;
 pub use crate::handle::JobHandle;
+#[cfg(feature = "manager")]
+pub use crate::manager::CaptureManager;
 pub use crate::schedule::{PlannedPrune, PlannedSchedule, Prune, ScheduleAsk};
 pub use crate::stillpoint::Stillpoint;

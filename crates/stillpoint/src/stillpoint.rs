@@ -13,6 +13,8 @@ use crate::handle::JobHandle;
 #[derive(Clone, Debug)]
 pub struct Stillpoint {
     engine: Engine,
+    #[cfg(feature = "manager")]
+    archives: Option<stillpoint_manager::Archives>,
 }
 
 impl Stillpoint {
@@ -22,7 +24,21 @@ impl Stillpoint {
     }
 
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine }
+        Self {
+            engine,
+            #[cfg(feature = "manager")]
+            archives: None,
+        }
+    }
+
+    #[cfg(feature = "manager")]
+    pub(crate) fn with_archives(self, archives: Option<stillpoint_manager::Archives>) -> Self {
+        Self { archives, ..self }
+    }
+
+    #[cfg(feature = "manager")]
+    pub(crate) fn own_archives(&self) -> Option<&stillpoint_manager::Archives> {
+        self.archives.as_ref()
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -13,7 +13,7 @@ use stillpoint_core::Result;
 use stillpoint_engine::{Engine, Job, Request};
 use stillpoint_manager::depot::Depot;
 use stillpoint_manager::{
-    Database, Files, Manager, ManagerBuilder, Records, RestoreManager, SecretKey, Server,
+    Archives, Database, Files, Manager, ManagerBuilder, Records, RestoreManager, SecretKey, Server,
 };
 use stillpoint_state::{Memory, State};
 use tempfile::TempDir;
@@ -133,6 +133,7 @@ pub struct Bed {
     pub state: Arc<dyn State>,
     pub engine: Engine,
     pub records: Records,
+    pub archives: Archives,
 }
 
 /// A depot that several managers share.
@@ -163,7 +164,7 @@ impl Bed {
         let state: Arc<dyn State> = Arc::new(Memory::new());
         let builder = builder(&server, folder.path(), archives, key, "7.1.0");
         let builder = more(builder, folder.path());
-        let (engine, records) = builder
+        let (engine, archives) = builder
             .register(Arc::clone(&state), Engine::builder(Arc::clone(&state)))
             .unwrap();
         let engine = engine.build().unwrap();
@@ -173,7 +174,8 @@ impl Bed {
             server,
             state,
             engine,
-            records,
+            records: archives.records().clone(),
+            archives,
         }
     }
 
@@ -259,7 +261,7 @@ pub fn builder(
 pub fn content(server: &Server, folder: &Path) -> String {
     let tables = [
         "SELECT * FROM tenants ORDER BY 1",
-        "SELECT * FROM blueprints ORDER BY 1",
+        "SELECT count(*), md5(string_agg(b::text, ',' ORDER BY id)) FROM blueprints b",
         "SELECT * FROM secrets ORDER BY 1",
         "SELECT * FROM executions WHERE status <> 'started' ORDER BY 1",
         "SELECT * FROM logs ORDER BY 1, 2",

@@ -1,0 +1,559 @@
+//! What stands in the way is said before anything is changed, and whatever fails leaves the manager
+//! as it was: with a real PostgreSQL 15, started as in `postgres.rs`.
+
+mod bed;
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bed::{Bed, Postgres, SECRETS, builder, depot};
+use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_engine::{Engine, Request};
+use stillpoint_manager::{
+    Component, Dump, Manager, NAME, RecordState, RestoreManager, SecretKey, Server, Site, Stage,
+};
+use stillpoint_state::{Batch, Committed, Entry, Memory, Revision, Scan, State};
+
+struct Two {
+    postgres: Postgres,
+    archives: tempfile::TempDir,
+    key: SecretKey,
+    first: Bed,
+}
+
+impl Two {
+    /// A manager that was in use, and was captured.
+    async fn new() -> Self {
+        let postgres = Postgres::start();
+        let archives = tempfile::tempdir().unwrap();
+        let key = SecretKey::generate();
+        let first = Bed::new(&postgres, "first", archives.path(), &key);
+        first.live();
+        first.capture("monday").await.unwrap();
+        Self {
+            postgres,
+            archives,
+            key,
+            first,
+        }
+    }
+
+    fn fresh(&self, name: &str) -> Bed {
+        Bed::new(&self.postgres, name, self.archives.path(), &self.key)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn all_reasons_are_in_one_report() {
+    let two = Two::new().await;
+    let server = two.first.server.clone();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["plugins", "keys", "staging"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let state: Arc<dyn State> = Arc::new(Memory::new());
+    // Older, without the key, without a component that is asked for, and not clean.
+    let older = builder(
+        &server,
+        folder.path(),
+        two.archives.path(),
+        &SecretKey::generate(),
+        "7.0.9",
+    );
+    let (engine, _) = older
+        .register(Arc::clone(&state), Engine::builder(state))
+        .unwrap();
+    let engine = engine.build().unwrap();
+    let mut wish = RestoreManager::of("monday");
+    wish.components = Some(vec!["database".into(), "stage".into()]);
+    let plan = engine.plan(&wish.request()).await.unwrap();
+    let said = plan.blocked_by.join("\n");
+    for wanted in [
+        "none of the keys here opens",
+        "it is of version 7.1.0, and this is 7.0.9",
+        "no component stage",
+        "500 blueprints, 1 secrets",
+    ] {
+        assert!(said.contains(wanted), "{wanted} in:\n{said}");
+    }
+    assert!(plan.steps.is_none());
+    assert!(engine.start(&plan).await.is_err());
+
+    let missing = engine
+        .plan(&RestoreManager::of("tuesday").request())
+        .await
+        .unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn no_credential_is_found_where_it_is_not_sealed() {
+    let two = Two::new().await;
+    // Also with the keys, which are captured only where that is asked for.
+    let asked = stillpoint_manager::Record {
+        with: vec!["keys".into()],
+        ..stillpoint_manager::Record::asked("with-keys", two.first.engine.now())
+    };
+    two.first.records.begin(asked).await.unwrap();
+    two.first.capture("with-keys").await.unwrap();
+    let failed = two.first.capture("with-keys").await.unwrap_err();
+    assert_eq!(
+        failed.kind(),
+        ErrorKind::Conflict,
+        "an id is never given to other content: {failed}"
+    );
+
+    let names = |id: &str| {
+        let path = two
+            .archives
+            .path()
+            .join(format!("archives/{id}/archive.zip"));
+        let archive = stillpoint_archive::Archive::open(path).unwrap();
+        archive
+            .entries()
+            .map(|it| it.path().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(!names("monday").iter().any(|it| it.starts_with("keys/")));
+    assert!(names("with-keys").contains(&"keys/tree/agent_key".to_owned()));
+
+    let mut all = Vec::new();
+    for file in files(two.archives.path()) {
+        // Packed content would hide from a search: unpacked it does not.
+        if file.extension().is_some_and(|it| it == "zip") {
+            let archive = stillpoint_archive::Archive::open(&file).unwrap();
+            for entry in archive
+                .entries()
+                .filter(|it| !it.is_sealed() && !it.name().ends_with('/'))
+            {
+                all.extend(archive.read_up_to(entry.name(), 1 << 30).unwrap());
+            }
+        }
+        all.extend(fs::read(&file).unwrap());
+    }
+    let entries = two
+        .first
+        .state
+        .scan("", "")
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    for entry in entries {
+        all.extend(entry.key.into_bytes());
+        all.extend(entry.value);
+    }
+    assert!(
+        all.windows(8).any(|it| it == b"database"),
+        "it was looked at"
+    );
+    for secret in SECRETS {
+        let found = all.windows(secret.len()).any(|it| it == secret.as_bytes());
+        assert!(!found, "{secret} stands somewhere in clear");
+    }
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_damaged_or_cut_off_archive_leaves_all_as_it_was() {
+    let two = Two::new().await;
+    let second = two.fresh("second");
+    let before = second.content();
+    let path = two.archives.path().join("archives/monday/archive.zip");
+    let whole = fs::read(&path).unwrap();
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    for (damage, bytes) in [
+        ("cut off", whole[..whole.len() / 2].to_vec()),
+        ("flipped", flipped),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let error = second.restore("monday").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{damage}: {error}");
+        assert_eq!(second.content(), before, "{damage}");
+        assert_eq!(second.leftovers(), [""; 0], "{damage}");
+    }
+    fs::write(&path, whole).unwrap();
+    second.restore("monday").await.unwrap();
+    assert_eq!(second.content(), two.first.content());
+}
+
+/// Does as it is told, and notes what it is asked.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    said: Arc<Mutex<Vec<String>>>,
+    locked: Arc<AtomicUsize>,
+    panics_at: Option<&'static str>,
+    fails_at: Option<&'static str>,
+    needs: Vec<String>,
+    slow: Duration,
+}
+
+impl Told {
+    fn asked(&self, what: &'static str) -> Result<()> {
+        self.said.lock().unwrap().push(what.to_owned());
+        assert_ne!(self.panics_at, Some(what), "as it was told");
+        if self.fails_at == Some(what) {
+            return Err(Error::new(ErrorKind::Precondition, "as it was told"));
+        }
+        Ok(())
+    }
+}
+
+impl Component for Told {
+    fn dump(&self, dump: &mut Dump<'_, '_>) -> Result<()> {
+        self.asked("dump")?;
+        dump.bytes("word", stillpoint_manager::Class::Internal, "said")
+    }
+
+    fn stage(&self, stage: &Stage<'_>) -> Result<()> {
+        self.asked("stage")?;
+        assert_eq!(stage.bytes("word", 10)?, b"said");
+        stage.unplaced("one thing that has no place");
+        Ok(())
+    }
+
+    fn cut_over(&self, _: &Site) -> Result<()> {
+        self.asked("cut_over")
+    }
+
+    fn depends_on(&self) -> &[String] {
+        &self.needs
+    }
+
+    fn lock(&self, _: &str) -> Result<()> {
+        self.locked.fetch_add(1, Ordering::SeqCst);
+        self.asked("lock")
+    }
+
+    fn unlock(&self, _: &str) -> Result<()> {
+        self.locked.store(0, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn fix(&self, _: &Site) -> Result<()> {
+        std::thread::sleep(self.slow);
+        self.asked("fix")
+    }
+
+    fn validate(&self, _: &Site) -> Result<()> {
+        self.asked("validate")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_component_that_fails_or_panics_leaves_all_as_it_was() {
+    let two = Two::new().await;
+    let good = Told::default();
+    let with = |told: &Told, name: &str| {
+        let told = told.clone();
+        Bed::with(
+            &two.postgres,
+            name,
+            two.archives.path(),
+            &two.key,
+            |it, _| it.component("told", told),
+        )
+    };
+    let bed = with(&good, "source");
+    bed.live();
+    bed.capture("told").await.unwrap();
+    let mut number = 0;
+    for step in ["lock", "stage", "cut_over"] {
+        for panics in [false, true] {
+            number += 1;
+            let what = format!("{step}, panics: {panics}");
+            let told = Told {
+                panics_at: panics.then_some(step),
+                fails_at: (!panics).then_some(step),
+                ..Told::default()
+            };
+            let target = with(&told, &format!("target{number}"));
+            let before = target.content();
+            let error = target.restore("told").await.unwrap_err();
+            assert!(
+                error.to_string().contains("component told"),
+                "{what}: {error}"
+            );
+            assert_eq!(target.content(), before, "{what}");
+            assert_eq!(target.leftovers(), [""; 0], "{what}");
+            assert_eq!(
+                told.locked.load(Ordering::SeqCst),
+                0,
+                "{what}: it is locked"
+            );
+        }
+    }
+    for step in ["lock", "fix", "dump"] {
+        for panics in [false, true] {
+            number += 1;
+            let what = format!("capture: {step}, panics: {panics}");
+            let told = Told {
+                panics_at: panics.then_some(step),
+                fails_at: (!panics).then_some(step),
+                ..Told::default()
+            };
+            let source = with(&told, &format!("target{number}"));
+            let id = format!("never-{number}");
+            source.capture(&id).await.unwrap_err();
+            assert_eq!(
+                told.locked.load(Ordering::SeqCst),
+                0,
+                "{what}: it is locked"
+            );
+            assert_eq!(source.leftovers(), [""; 0], "{what}");
+            let record = source.records.get(&id).await.unwrap();
+            assert_eq!(record.state, RecordState::Failed, "{what}");
+            assert!(record.error.unwrap().contains("component told"), "{what}");
+            let refused = source.restore(&id).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::NotFound, "{what}: {refused}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn what_has_no_place_is_never_complete() {
+    let two = Two::new().await;
+    let told = Told::default();
+    let bed = |name: &str| {
+        let told = told.clone();
+        Bed::with(
+            &two.postgres,
+            name,
+            two.archives.path(),
+            &two.key,
+            |it, _| it.component("told", told),
+        )
+    };
+    bed("source").capture("told").await.unwrap();
+    let target = bed("target");
+    let plan = target
+        .engine
+        .plan(&RestoreManager::of("told").request())
+        .await
+        .unwrap();
+    let id = target.engine.start(&plan).await.unwrap();
+    let job = target.engine.wait(id).await.unwrap();
+    let outcome = job.outcome.clone().unwrap();
+    assert!(
+        matches!(outcome, stillpoint_restore::Outcome::PartiallyFailed { .. }),
+        "{outcome}"
+    );
+    let tree = target.engine.tree(id).await.unwrap();
+    assert!(
+        tree.contains("one thing that has no place") || tree.contains("1 items"),
+        "{tree}"
+    );
+    assert_eq!(told.locked.load(Ordering::SeqCst), 0, "it is locked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_lock_is_never_longer_than_its_budget() {
+    let two = Two::new().await;
+    let told = Told {
+        slow: Duration::from_millis(300),
+        ..Told::default()
+    };
+    let slow = told.clone();
+    let bed = Bed::with(
+        &two.postgres,
+        "slow",
+        two.archives.path(),
+        &two.key,
+        |it, _| {
+            it.component("told", slow)
+                .lock_at_most(Duration::from_millis(200))
+        },
+    );
+    let error = bed.capture("late").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(told.locked.load(Ordering::SeqCst), 0, "it is locked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_database_that_goes_away_leaves_all_as_it_was() {
+    let two = Two::new().await;
+    let second = two.fresh("second");
+    let (before, monday) = (second.content(), two.first.content());
+    two.postgres.stop();
+    let error = second.restore("monday").await.unwrap_err();
+    assert!(error.to_string().contains("database"), "{error}");
+    let error = two.first.capture("gone").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    two.postgres.again();
+    assert_eq!(second.content(), before);
+    assert_eq!(second.leftovers(), [""; 0]);
+    second.restore("monday").await.unwrap();
+    assert_eq!(second.content(), monday);
+}
+
+/// Keeps its entries in a table.
+#[derive(Debug)]
+struct InTable {
+    server: Server,
+    inner: Memory,
+}
+
+impl std::fmt::Display for InTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a table")
+    }
+}
+
+#[async_trait]
+impl State for InTable {
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.inner.get(key).await
+    }
+
+    async fn scan(&self, from: &str, to: &str) -> Result<Scan> {
+        self.inner.scan(from, to).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed> {
+        for (key, operation) in batch.clone().into_operations()? {
+            let hex = match operation.write {
+                Some(stillpoint_state::Write::Put(value)) => value
+                    .iter()
+                    .map(|it| format!("{it:02x}"))
+                    .collect::<String>(),
+                _ => continue,
+            };
+            // The key in bytes as well: text is not all that a state may keep.
+            let key = key
+                .bytes()
+                .map(|it| format!("{it:02x}"))
+                .collect::<String>();
+            let sql = format!("INSERT INTO entries VALUES ('\\x{key}', '\\x{hex}')");
+            self.server.transaction(&sql)?;
+        }
+        self.inner.commit(batch).await
+    }
+
+    async fn changed(&self, prefix: &str, since: Revision) -> Result<()> {
+        self.inner.changed(prefix, since).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_state_inside_of_what_is_restored_is_refused() {
+    let two = Two::new().await;
+    let server = two.postgres.create("inside");
+    server
+        .transaction("CREATE TABLE entries (key bytea, value bytea)")
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["plugins", "keys", "staging"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let state: Arc<dyn State> = Arc::new(InTable {
+        server: server.clone(),
+        inner: Memory::new(),
+    });
+    let builder = builder(
+        &server,
+        folder.path(),
+        two.archives.path(),
+        &two.key,
+        "7.1.0",
+    );
+    let (engine, _) = builder
+        .register(Arc::clone(&state), Engine::builder(state))
+        .unwrap();
+    let engine = engine.build().unwrap();
+    let plan = engine
+        .plan(&RestoreManager::of("monday").request())
+        .await
+        .unwrap();
+    let said = plan.blocked_by.join("\n");
+    assert!(
+        said.contains("component database holds Stillpoint's own state"),
+        "{said}"
+    );
+    assert!(!said.contains("component plugins holds"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_dump_runs_no_commands() {
+    // An archive that somebody made who means harm: well formed, sealed, and with a command in it.
+    #[derive(Debug)]
+    struct Harm(std::path::PathBuf);
+    impl Component for Harm {
+        fn dump(&self, dump: &mut Dump<'_, '_>) -> Result<()> {
+            let class = stillpoint_manager::Class::Secret;
+            dump.bytes("rows.json", class, "{}")?;
+            let sql = format!("CREATE TABLE a (b int);\n\\! touch {}\n", self.0.display());
+            dump.bytes("dump.sql", class, sql)
+        }
+        fn stage(&self, _: &Stage<'_>) -> Result<()> {
+            Ok(())
+        }
+        fn cut_over(&self, _: &Site) -> Result<()> {
+            Ok(())
+        }
+        fn describe(&self) -> serde_json::Value {
+            serde_json::json!({ "kind": "postgresql" })
+        }
+    }
+    let two = Two::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let touched = folder.path().join("touched");
+    let state: Arc<dyn State> = Arc::new(Memory::new());
+    let manager = Manager::builder("Testbed", "7.1.0")
+        .component("database", Harm(touched.clone()))
+        .depot(depot(two.archives.path()), folder.path())
+        .seal_for(two.key.public());
+    let (engine, _) = manager
+        .register(Arc::clone(&state), Engine::builder(state))
+        .unwrap();
+    let engine = engine.build().unwrap();
+    tokio::spawn(engine.run());
+    let capture = Request::Capture {
+        executor: NAME.to_owned(),
+        name: "harm".to_owned(),
+        schedule: None,
+    };
+    let plan = engine.plan(&capture).await.unwrap();
+    let job = engine.start(&plan).await.unwrap();
+    engine.wait(job).await.unwrap().into_result().unwrap();
+
+    let second = two.fresh("second");
+    let before = second.content();
+    let error = second.restore("harm").await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("backslash commands are restricted"),
+        "{error}"
+    );
+    assert!(!touched.exists());
+    assert_eq!(second.content(), before);
+    assert_eq!(second.leftovers(), [""; 0]);
+}
