@@ -1,9 +1,11 @@
 //! Drives all jobs: those that are found unfinished, and those that are started.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use stillpoint_core::{Error, ErrorKind, JobId, Result, Retry};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -165,7 +167,29 @@ fn spawn(shared: &Arc<Shared>, drivers: &mut JoinSet<()>, job: JobId) {
         }
         known.insert(job, sender);
     }
-    drivers.spawn(drive_to_the_end(Arc::clone(shared), job, orders));
+    let shared = Arc::clone(shared);
+    drivers.spawn(async move {
+        let driven = drive_to_the_end(Arc::clone(&shared), job, orders);
+        if let Err(panic) = AssertUnwindSafe(driven).catch_unwind().await {
+            let told = panic.downcast_ref::<String>().map(String::as_str);
+            let told = told.or_else(|| panic.downcast_ref::<&str>().copied());
+            let message = format!(
+                "its driver panicked: {}",
+                told.unwrap_or("it did not say why")
+            );
+            let error = Error::new(ErrorKind::Internal, message)
+                .advise("Report it; the next run takes the job over where it was");
+            give_up(&shared, job, error);
+        }
+    });
+}
+
+/// No driver of this run goes on with the job: whoever waits for it hears why.
+fn give_up(shared: &Shared, job: JobId, error: Error) {
+    tracing::error!(%job, %error, "this job cannot be driven");
+    lock(&shared.given_up).insert(job, error);
+    lock(&shared.drivers).remove(&job);
+    shared.gave_up.notify_waiters();
 }
 
 /// Drives a job until it is over; what stands in the way for a while is waited out.
@@ -188,10 +212,7 @@ async fn drive_to_the_end(shared: Arc<Shared>, job: JobId, orders: mpsc::Unbound
             return;
         };
         if is_lasting(&error) {
-            tracing::error!(%job, %error, "this job cannot be driven");
-            lock(&shared.given_up).insert(job, error);
-            lock(&shared.drivers).remove(&job);
-            shared.gave_up.notify_waiters();
+            give_up(&shared, job, error);
             return;
         }
         tracing::warn!(%job, %error, "the job goes on later");

@@ -7,46 +7,62 @@ use stillpoint_core::Result;
 use stillpoint_state::{Batch, Committed, Entry, Revision, Scan, State};
 use tokio::sync::Notify;
 
-/// A state at whose n-th commit everything stands still, before or after it is durable: there the
-/// test kills the engine.
+/// A state at whose n-th commit something happens, before or after it is durable.
 #[derive(Debug)]
 pub struct Fuse {
     inner: Arc<dyn State>,
     /// Commits to go; 0: it never blows.
     left: AtomicUsize,
     after: bool,
-    /// It only tells, and lets everything go on.
-    passing: bool,
+    then: Then,
     pub blown: Notify,
     pub commits: AtomicUsize,
 }
 
+/// What happens when it has told that it is blown.
+#[derive(Debug)]
+enum Then {
+    /// Everything goes on.
+    GoOn,
+    /// Everything stands still: there the test kills the engine.
+    Halt,
+    /// Who commits panics.
+    Panic,
+}
+
 impl Fuse {
     pub fn new(inner: Arc<dyn State>, at: usize, after: bool) -> Arc<Self> {
-        Arc::new(Self::made(inner, at, after, false))
+        Self::made(inner, at, after, Then::Halt)
     }
 
     /// One that only tells that the n-th commit is durable.
     pub fn passing(inner: Arc<dyn State>, at: usize) -> Arc<Self> {
-        Arc::new(Self::made(inner, at, true, true))
+        Self::made(inner, at, true, Then::GoOn)
     }
 
-    fn made(inner: Arc<dyn State>, at: usize, after: bool, passing: bool) -> Self {
+    /// One after whose n-th commit its caller panics.
+    pub fn panicking(inner: Arc<dyn State>, at: usize) -> Arc<Self> {
+        Self::made(inner, at, true, Then::Panic)
+    }
+
+    fn made(inner: Arc<dyn State>, at: usize, after: bool, then: Then) -> Arc<Self> {
         let (left, commits) = (AtomicUsize::new(at), AtomicUsize::new(0));
-        Self {
+        Arc::new(Self {
             inner,
             left,
             after,
-            passing,
+            then,
             blown: Notify::new(),
             commits,
-        }
+        })
     }
 
     async fn blow(&self) {
         self.blown.notify_one();
-        if !self.passing {
-            std::future::pending::<()>().await;
+        match self.then {
+            Then::GoOn => {}
+            Then::Halt => std::future::pending().await,
+            Then::Panic => panic!("as a test asked"),
         }
     }
 }

@@ -113,9 +113,14 @@ impl Bench {
 
     /// As kill -9 does: the engine and its client are gone, and new ones start.
     pub fn crash(&mut self) {
+        self.halt();
+        (self.engine, self.driving) = start(&self.cloud, &self.state);
+    }
+
+    /// As kill -9 does, and nobody starts it again.
+    pub fn halt(&mut self) {
         self.driving.abort();
         self.cloud.crash();
-        (self.engine, self.driving) = start(&self.cloud, &self.state);
     }
 
     pub fn disk(&self, name: &str) -> ResourceRef {
