@@ -130,6 +130,18 @@
 //! Runs that were missed, overlap or come all at once have [policies](policy) of their
 //! [`Schedule`]. [`BoshDirector`] reads the properties of a BOSH Director.
 //!
+//! # Who changed what
+//!
+//! [`Stillpoint::by`] renames, describes, labels and pins in somebody's name; jobs sign with their
+//! id. [`catalogue`](Stillpoint::catalogue)`().changes(…)` has every change there was, and
+//! [`catalogue::replay`] makes of them what the catalogue is.
+//!
+//! # What nobody knows of
+//!
+//! [`Stillpoint::orphans`] sorts all that a provider has: tracked, ours and forgotten (a call that
+//! took effect long after its job was given up, a catalogue put back from an older copy), and
+//! foreign. [`Stillpoint::remove`] removes the second, and refuses the others.
+//!
 //! # Features
 //!
 //! All are off by default, and none changes what another does.
@@ -148,6 +160,7 @@ mod builder;
 mod handle;
 #[cfg(feature = "manager")]
 mod manager;
+mod orphans;
 mod schedule;
 mod stillpoint;
 #[cfg(feature = "transfer")]
@@ -157,9 +170,10 @@ pub use stillpoint_core::*;
 pub use stillpoint_engine::{
     Alarm, Applied, BoshDirector, Bound, Captured, Change, Clock, CustomObservation, CustomWork,
     Engine, Executor, Health, ItemResult, Job, JobEvent, JobPlan, JobQuery, LastRun, Listed,
-    Listing, ManagerWork, PrunePlan, PruneSubject, Pruned, Request, Restore, RunItem, RunState,
-    ScheduleHealth, SchedulePlan, ScheduleSpec, ScheduleStatus, ScheduledRun, Scope, Select, Show,
-    SourceHealth, Subject, SystemClock, Take, TakeManner, Target, TokioClock, Warning, What,
+    Listing, ManagerWork, Orphans, PrunePlan, PruneSubject, Pruned, Request, Restore, RunItem,
+    RunState, ScheduleHealth, SchedulePlan, ScheduleSpec, ScheduleStatus, ScheduledRun, Scope,
+    Select, Show, SourceHealth, Subject, SystemClock, Take, TakeManner, Target, TokioClock,
+    Unclear, Untracked, Warning, What,
 };
 pub use stillpoint_iaas::{self as iaas, Provider};
 #[cfg(feature = "local")]
@@ -181,5 +195,6 @@ pub use crate::builder::Builder;
 pub use crate::handle::JobHandle;
 #[cfg(feature = "manager")]
 pub use crate::manager::CaptureManager;
+pub use crate::orphans::Remove;
 pub use crate::schedule::{PlannedPrune, PlannedSchedule, Prune, ScheduleAsk};
 pub use crate::stillpoint::Stillpoint;
