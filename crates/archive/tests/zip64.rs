@@ -1,6 +1,7 @@
 //! What does not fit into the 16 and 32 bits of the first ZIP.
 
 use std::io;
+use std::sync::Arc;
 
 use stillpoint_archive::{
     Archive, EntryOptions, Limits, OpenOptions, ReadAt, Refusal, VerifyLevel, Watch, WriteOptions,
@@ -33,11 +34,47 @@ fn more_entries_than_sixteen_bits_count() {
         refused.unwrap_err().refusal(),
         Some(Refusal::Limit { .. })
     ));
+    let bytes = Arc::new(bytes);
+    for at in bytes.len() - 98..bytes.len() {
+        for bit in 0..8 {
+            let flipped = Flipped {
+                bytes: Arc::clone(&bytes),
+                at: at as u64,
+                bit: 1 << bit,
+            };
+            let opened = OpenOptions::new().open_source(flipped);
+            let error = opened.expect_err("it was changed");
+            assert!(error.refusal().is_some(), "{at} {bit}: {error}");
+        }
+    }
     let archive = OpenOptions::new().open_source(bytes).unwrap();
     assert_eq!(archive.entries().len(), entries);
     assert_eq!(archive.read("99/65999").unwrap(), b"65999");
     let report = verify(&archive, VerifyLevel::Full, &Watch::none()).unwrap();
     assert_eq!(report.content_digest, streamed.content_digest);
+}
+
+/// An archive with a bit changed.
+struct Flipped {
+    bytes: Arc<Vec<u8>>,
+    at: u64,
+    bit: u8,
+}
+
+impl ReadAt for Flipped {
+    fn size(&self) -> io::Result<u64> {
+        self.bytes.size()
+    }
+
+    fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = self.bytes.read_at(out, offset)?;
+        if let Some(at) = self.at.checked_sub(offset)
+            && let Some(byte) = out[..read].get_mut(at as usize)
+        {
+            *byte ^= self.bit;
+        }
+        Ok(read)
+    }
 }
 
 const GIB: u64 = 1 << 30;
@@ -98,6 +135,8 @@ impl AsLe for &str {
 struct Said {
     local: [u64; 2],
     central: Vec<u64>,
+    /// How often the central record says so.
+    times: usize,
     /// Of the small file, whose offset does not fit.
     offset: u64,
     entries: u64,
@@ -108,6 +147,7 @@ fn right() -> Said {
     Said {
         local: [5 * GIB; 2],
         central: vec![5 * GIB, 5 * GIB],
+        times: 1,
         offset: 5 * GIB + 53,
         entries: 2,
         locator: 0,
@@ -158,7 +198,8 @@ fn large(said: &Said) -> Large {
     ]
     .concat();
     let directory_at = 53 + 5 * GIB + small.len() as u64;
-    let (big_field, small_field) = (zip64(&said.central), zip64(&[said.offset]));
+    let big_field = zip64(&said.central).repeat(said.times);
+    let small_field = zip64(&[said.offset]);
     let central = |common: Vec<u8>, at: u32, name: &str, field: &[u8]| {
         let head = le(&[&0x0201_4b50u32, &0x032du16]);
         let tail = le(&[&0u16, &0u16, &0u16, &(0o100_644u32 << 16), &at, &name]);
@@ -263,6 +304,13 @@ fn what_zip64_says_twice_agrees() {
             "a value too few",
             Said {
                 central: vec![5 * GIB],
+                ..right()
+            },
+        ),
+        (
+            "the same values once more",
+            Said {
+                times: 2,
                 ..right()
             },
         ),
