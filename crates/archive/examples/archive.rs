@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use serde_json::json;
 use stillpoint_archive::cloudify::{
     CompatOptions, Era, Files, Snapshot, class_of, compat_warnings, write_compat,
@@ -103,28 +104,31 @@ fn create_archive(arguments: &mut Arguments) -> Outcome {
     Ok(())
 }
 
+/// What `list` says of an entry.
+#[derive(Serialize)]
+struct Line<'a> {
+    path: &'a str,
+    size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Digest>,
+}
+
 fn list(arguments: &mut Arguments) -> Outcome {
     let as_json = arguments.flag("--json");
     let [file] = arguments.paths()?;
     let archive = open(&file, Strictness::Lenient, None)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     for entry in archive.entries() {
-        let written = match (as_json, entry.sha256()) {
-            (false, _) => writeln!(out, "{:>12} {}", entry.size(), entry.name()),
-            (true, None) => {
-                writeln!(
-                    out,
-                    "{}",
-                    json!({ "path": entry.name(), "size": entry.size() })
-                )
-            }
-            (true, Some(sha256)) => {
-                let (path, size) = (entry.name(), entry.size());
-                writeln!(
-                    out,
-                    "{}",
-                    json!({ "path": path, "size": size, "sha256": sha256 })
-                )
+        let written = match as_json {
+            false => writeln!(out, "{:>12} {}", entry.size(), entry.name()),
+            true => {
+                let line = Line {
+                    path: entry.name(),
+                    size: entry.size(),
+                    sha256: entry.sha256(),
+                };
+                let written = serde_json::to_writer(&mut out, &line).map_err(io::Error::from);
+                written.and_then(|()| out.write_all(b"\n"))
             }
         };
         written.map_err(failed("standard output"))?;

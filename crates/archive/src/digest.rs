@@ -75,21 +75,27 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn read_hex(text: &str, bytes: &mut [u8]) -> Option<()> {
-    fn digit(d: u8) -> Option<u8> {
-        match d {
-            b'0'..=b'9' => Some(d - b'0'),
-            b'a'..=b'f' => Some(d - b'a' + 10),
-            _ => None,
+    /// Of each digit its value; what is none is past all of them.
+    const VALUES: [u8; 256] = {
+        let mut values = [0xff; 256];
+        let mut value = 0;
+        while value < 16 {
+            values[b"0123456789abcdef"[value as usize] as usize] = value;
+            value += 1;
         }
-    }
+        values
+    };
     let text = text.as_bytes();
     if text.len() != bytes.len() * 2 {
         return None;
     }
+    let mut seen = 0;
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
+        let [high, low] = [pair[0], pair[1]].map(|digit| VALUES[usize::from(digit)]);
+        *byte = high << 4 | low & 15;
+        seen |= high | low;
     }
-    Some(())
+    (seen < 16).then_some(())
 }
 
 impl Serialize for Digest {

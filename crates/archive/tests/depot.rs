@@ -312,17 +312,22 @@ async fn a_store_without_conditional_writes_is_refused() {
 async fn without_its_receipt_an_archive_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = archive(folder.path(), "a.zip", 1000);
-    let other = archive(folder.path(), "b.zip", 1000);
     let store = Arc::new(InMemory::new());
     let depot = Depot::new(store.clone(), "depot").unwrap();
     depot.upload("one", &path).await.unwrap();
-    depot.upload("two", &other).await.unwrap();
     let key = |id: &str| object_store::path::Path::from(format!("depot/{id}/archive.zip"));
-    // Another whole archive in its place.
-    store.copy(&key("two"), &key("one")).await.unwrap();
-    let error = depot.open("one").await.unwrap_err();
-    assert!(error.refusal().is_some(), "{error}");
-    assert!(depot.verify("one").await.is_err());
+    // Another whole archive in its place: shorter, longer, and perhaps as long.
+    for (id, large) in [("short", 100), ("long", 5000), ("two", 1000)] {
+        let other = archive(folder.path(), &format!("{id}.zip"), large);
+        depot.upload(id, &other).await.unwrap();
+        store.copy(&key(id), &key("one")).await.unwrap();
+        for error in [
+            depot.open("one").await.map(drop).unwrap_err(),
+            depot.verify("one").await.map(drop).unwrap_err(),
+        ] {
+            assert!(error.refusal().is_some(), "{id}: {error}");
+        }
+    }
     let receipt = object_store::path::Path::from("depot/two/receipt.json");
     store.delete(&receipt).await.unwrap();
     for gone in [

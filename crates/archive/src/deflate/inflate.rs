@@ -1,17 +1,29 @@
-use flate2::{Decompress, FlushDecompress, Status};
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 
+use flate2::{Decompress, FlushDecompress, Status};
+use libdeflater::{DecompressionError, Decompressor};
+
+use super::stored;
 use crate::Refusal;
 
 /// Unpacks what is in memory; kept by a worker.
-#[derive(Debug)]
 pub(crate) struct Inflater {
-    engine: Decompress,
+    /// For chunks: the quicker one, which does not say how much it has read.
+    chunks: Decompressor,
+    /// Put behind each chunk, and so the end of what it unpacks to, if all of it was read. Nobody
+    /// who makes an archive can know it.
+    mark: [u8; 8],
+    /// For streams that end by themselves: says how much it has read.
+    wholes: Decompress,
 }
 
 impl Inflater {
     pub(crate) fn new() -> Self {
         Inflater {
-            engine: Decompress::new(false),
+            chunks: Decompressor::new(),
+            mark: RandomState::new().hash_one("chunk").to_le_bytes(),
+            wholes: Decompress::new(false),
         }
     }
 
@@ -22,62 +34,113 @@ impl Inflater {
         size: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        self.run(packed, size, out, true)
-    }
-
-    /// Unpacks one chunk, whose blocks go on in the next one.
-    pub(crate) fn chunk(
-        &mut self,
-        packed: &[u8],
-        size: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
-        self.run(packed, size, out, false)
-    }
-
-    fn run(
-        &mut self,
-        packed: &[u8],
-        size: usize,
-        out: &mut Vec<u8>,
-        ends: bool,
-    ) -> Result<(), Refusal> {
-        self.engine.reset(false);
-        out.clear();
-        // One byte of room too many: data that goes on past `size` shows itself.
+        self.wholes.reset(false);
+        // One byte of room too many: data that goes on past `size` shows itself. What is there of
+        // before is written over.
         out.resize(size + 1, 0);
         let status = self
-            .engine
+            .wholes
             .decompress(packed, out, FlushDecompress::None)
             .map_err(|e| Refusal::DamagedData(e.to_string()))?;
         let (read, made) = (
-            self.engine.total_in() as usize,
-            self.engine.total_out() as usize,
+            self.wholes.total_in() as usize,
+            self.wholes.total_out() as usize,
         );
         out.truncate(made);
         if made > size {
-            return Err(Refusal::SizeMismatch {
-                found: made as u64,
-                recorded: size as u64,
-            });
+            return Err(wrong_size(made, size));
         }
-        if (status == Status::StreamEnd) != ends {
-            let what = if ends {
-                "its end is missing"
-            } else {
-                "it ends inside the entry"
-            };
-            return Err(Refusal::DamagedData(what.to_owned()));
+        if status != Status::StreamEnd {
+            return Err(damaged("its end is missing"));
         }
         if read != packed.len() {
             return Err(Refusal::TrailingData((packed.len() - read) as u64));
         }
-        if made < size {
-            return Err(Refusal::SizeMismatch {
-                found: made as u64,
-                recorded: size as u64,
-            });
+        match made == size {
+            true => Ok(()),
+            false => Err(wrong_size(made, size)),
         }
-        Ok(())
+    }
+
+    /// Unpacks one chunk, whose blocks go on in the next one. `packed` is longer afterwards.
+    pub(crate) fn chunk(
+        &mut self,
+        packed: &mut Vec<u8>,
+        size: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let start = packed.len();
+        stored::blocks(&self.mark, packed);
+        // The last block of all.
+        packed[start] = 1;
+        out.resize(size + self.mark.len(), 0);
+        let made = match self.chunks.deflate_decompress(packed, out) {
+            Ok(made) => made,
+            Err(DecompressionError::InsufficientSpace) => return Err(wrong_size(size + 1, size)),
+            Err(DecompressionError::BadData) => return Err(damaged("it is no DEFLATE")),
+        };
+        out.truncate(made);
+        let Some(content) = out.strip_suffix(&self.mark).map(<[u8]>::len) else {
+            return Err(damaged("it ends inside the entry"));
+        };
+        out.truncate(content);
+        match content == size {
+            true => Ok(()),
+            false => Err(wrong_size(content, size)),
+        }
+    }
+}
+
+fn damaged(what: &str) -> Refusal {
+    Refusal::DamagedData(what.to_owned())
+}
+
+fn wrong_size(found: usize, recorded: usize) -> Refusal {
+    Refusal::SizeMismatch {
+        found: found as u64,
+        recorded: recorded as u64,
+    }
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deflate::{Packer, STREAM_END};
+
+    fn chunk(packed: &[u8], size: usize) -> Result<Vec<u8>, Refusal> {
+        let mut out = Vec::new();
+        let unpacked = Inflater::new().chunk(&mut packed.to_vec(), size, &mut out);
+        unpacked.map(|()| out)
+    }
+
+    #[test]
+    fn a_chunk_is_all_of_its_bytes_and_nothing_more() {
+        let text = b"a chunk of text, a chunk of text".repeat(9);
+        let mut packed = Vec::new();
+        Packer::new(6).chunk(&text, &mut packed);
+        assert_eq!(chunk(&packed, text.len()), Ok(text.clone()));
+        for size in [text.len() - 1, text.len() + 1] {
+            let refused = chunk(&packed, size).unwrap_err();
+            assert!(matches!(refused, Refusal::SizeMismatch { .. }), "{size}");
+        }
+        for length in 0..packed.len() {
+            assert!(chunk(&packed[..length], text.len()).is_err(), "{length}");
+        }
+        for more in [&[0][..], &[1], &STREAM_END, b"and more"] {
+            assert!(chunk(&[&packed, more].concat(), text.len()).is_err());
+        }
+        // It ends all of the stream, with or without something behind.
+        let mut ended = Vec::new();
+        Packer::new(6).whole(&text, &mut ended);
+        let inside = Refusal::DamagedData("it ends inside the entry".to_owned());
+        assert_eq!(chunk(&ended, text.len()), Err(inside.clone()));
+        ended.extend(b"hidden");
+        assert_eq!(chunk(&ended, text.len()), Err(inside));
     }
 }

@@ -1,11 +1,10 @@
 //! Packing chunks so that they join to one stream, and unpacking them.
 
 mod bits;
-mod block;
-mod huffman;
 mod inflate;
-mod matches;
+mod last;
 mod pack;
+mod steps;
 pub(crate) mod stored;
 mod zero;
 

@@ -1,140 +1,80 @@
-use super::bits::Bits;
-use super::block::Block;
-use super::matches::{Chains, Match};
+use std::fmt;
+
+use libdeflater::{CompressionLvl, Compressor};
+
+use super::last::{Blocks, PADDING};
 use super::stored;
 use crate::chunk::is_noise;
 
 /// Packs; kept by a worker, so that its tables are made once.
-#[derive(Debug)]
 pub(crate) struct Packer {
-    chains: Chains,
-    block: Block,
-    effort: Effort,
-    before: usize,
+    engine: Compressor,
+    blocks: Blocks,
 }
 
-/// How hard to look for matches.
-#[derive(Clone, Copy, Debug)]
-struct Effort {
-    /// Candidates to look at.
-    depth: u32,
-    /// A match this long is good enough.
-    nice: u32,
-    /// Whether to look one byte further before a match is taken.
-    lazy: bool,
-}
-
-impl Effort {
-    fn of(level: u32) -> Self {
-        let (depth, nice, lazy) = match level {
-            0 | 1 => (2, 24, false),
-            2 => (5, 24, false),
-            3 => (10, 32, false),
-            4 => (8, 24, true),
-            5 => (12, 40, true),
-            6 => (20, 64, true),
-            7 => (48, 128, true),
-            8 => (128, 258, true),
-            _ => (512, 258, true),
-        };
-        Effort { depth, nice, lazy }
-    }
-}
+/// What our levels are there, from 1 on: its 4 makes the sizes that zlib's 6 does, or 1 to 2 % more
+/// where zlib looks back over the start of a chunk; its 5 smaller ones than zlib's 9.
+const LEVELS: [i32; 9] = [1, 2, 2, 3, 3, 4, 5, 7, 9];
 
 impl Packer {
+    /// For a level from 1 to 9.
     pub(crate) fn new(level: u32) -> Self {
-        let (chains, block) = (Chains::new(), Block::new());
+        let level = LEVELS[level as usize - 1];
+        let level = CompressionLvl::new(level).expect("it has 12");
         Packer {
-            chains,
-            block,
-            effort: Effort::of(level),
-            before: 0,
+            engine: Compressor::new(level),
+            blocks: Blocks::default(),
         }
     }
 
     /// Adds a whole stream to `out`.
     pub(crate) fn whole(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let mut bits = Bits::after(std::mem::take(out));
-        self.run(input, true, &mut bits);
-        bits.align();
-        *out = bits.bytes;
+        let start = out.len();
+        let packed = self.pack(input, out);
+        out.truncate(start + packed);
     }
 
     /// Adds blocks to `out` that need nothing before them and end on a byte; streams are joined
     /// of these and [`STREAM_END`](super::STREAM_END).
     pub(crate) fn chunk(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let start = out.len();
         if is_noise(input) {
             return stored::blocks(input, out);
         }
-        let mut bits = Bits::after(std::mem::take(out));
-        self.run(input, false, &mut bits);
-        bits.sync();
-        *out = bits.bytes;
+        let start = out.len();
+        let packed = self.pack(input, out);
+        let last = self.blocks.last(&out[start..]);
+        let last = last.expect("what was just packed is a stream");
+        out.truncate(start + packed);
+        out[start + last.header / 8] &= !(1 << (last.header % 8));
+        // An empty stored block, so that a byte ends it. Its three bits are zero, as the rest of
+        // the last byte is; where that has no room for them they need another.
+        if !(1..=5).contains(&(last.end % 8)) {
+            out.push(0);
+        }
+        out.extend([0, 0, 0xff, 0xff]);
         if out.len() - start > stored::size(input.len()) {
             out.truncate(start);
             stored::blocks(input, out);
         }
     }
 
-    fn run(&mut self, input: &[u8], ends: bool, bits: &mut Bits) {
-        self.chains.begin(self.before);
-        self.before = input.len();
-        let Effort { depth, nice, lazy } = self.effort;
-        // The last bytes are too few to look for.
-        let searched = input.len().saturating_sub(3);
-        let mut at = 0;
-        let mut ahead = None;
-        while at < searched {
-            let found = match ahead.take() {
-                Some(found) => found,
-                None => self.chains.find(input, at, 2, depth, nice),
-            };
-            if found.distance == 0 {
-                self.block.literal(input[at]);
-                at += 1;
-            } else {
-                let next = match lazy && found.length < nice && at + 1 < searched {
-                    true => {
-                        // The better the match, the less is worth looking for another.
-                        let depth = if found.length >= 8 {
-                            depth >> 2
-                        } else {
-                            depth >> 1
-                        };
-                        Some(self.chains.find(input, at + 1, found.length, depth, nice))
-                    }
-                    false => None,
-                };
-                match next {
-                    Some(better) if better.distance > 0 => {
-                        self.block.literal(input[at]);
-                        at += 1;
-                        ahead = Some(better);
-                    }
-                    tried => {
-                        let Match { length, distance } = found;
-                        let seen = at + 1 + usize::from(tried.is_some());
-                        self.block.matched(length, distance);
-                        at += length as usize;
-                        self.chains.skip(input, seen, at);
-                    }
-                }
-            }
-            if self.block.is_full() {
-                let last = ends && at == input.len();
-                self.block.flush(input, at, last, bits);
-                if last {
-                    return;
-                }
-            }
-        }
-        for byte in &input[at..] {
-            self.block.literal(*byte);
-        }
-        if ends || !self.block.is_empty() {
-            self.block.flush(input, input.len(), ends, bits);
-        }
+    /// Adds a stream to `out`, and what has to follow it for [`Blocks::last`]; gives its length.
+    fn pack(&mut self, input: &[u8], out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        let most = self.engine.deflate_compress_bound(input.len());
+        out.resize(start + most + PADDING, 0);
+        let packed = self
+            .engine
+            .deflate_compress(input, &mut out[start..start + most]);
+        let packed = packed.expect("there is room for the longest");
+        out.truncate(start + packed + PADDING);
+        packed
+    }
+}
+
+impl fmt::Debug for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packer").finish_non_exhaustive()
     }
 }
 
@@ -152,7 +92,7 @@ mod tests {
             let start = joined.len();
             packer.chunk(part, &mut joined);
             Inflater::new()
-                .chunk(&joined[start..], part.len(), &mut out)
+                .chunk(&mut joined[start..].to_vec(), part.len(), &mut out)
                 .unwrap();
             assert!(out == *part);
         }

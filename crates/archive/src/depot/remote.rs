@@ -152,8 +152,7 @@ impl Remote {
         let bytes = bytes.map_err(io::Error::other)?;
         match bytes.len() as u64 == length {
             true => Ok(bytes),
-            // It is shorter than its receipt says.
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
+            false => Err(Refusal::Truncated("what its receipt says").bare().into_io()),
         }
     }
 

@@ -15,7 +15,7 @@ pub use open::{OpenOptions, Strictness};
 pub(crate) use open::{claims_our_format, listed};
 pub use source::ReadAt;
 pub(crate) use source::{Stretch, Window};
-pub(crate) use unpack::{Unpacked, Unpacker};
+pub(crate) use unpack::{Spares, Unpacked, Unpacker};
 pub use view::EntryView;
 
 mod view;

@@ -1,3 +1,5 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use super::{Archive, Place};
 use crate::chunk::CHUNK;
 use crate::deflate::{Inflater, stored, zero_chunk};
@@ -11,6 +13,30 @@ pub(crate) struct Unpacker {
     inflater: Inflater,
     packed: Vec<u8>,
     out: Vec<u8>,
+    spares: Spares,
+}
+
+/// Buffers of chunks that were used up. Memory of the system costs about as much as the proof of what
+/// is in it, so it is used again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spares(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Spares {
+    /// Of some length, with something in it.
+    fn take(&self) -> Vec<u8> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    /// Gives back what a piece was in.
+    pub(crate) fn give(&self, used: Unpacked) {
+        if let Unpacked::Bytes(bytes) = used {
+            self.lock().push(bytes);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a piece held.
@@ -39,10 +65,16 @@ impl Unpacked {
 
 impl Unpacker {
     pub(crate) fn new() -> Self {
+        Unpacker::with(Spares::default())
+    }
+
+    /// One that takes its buffers from there; who is done with them gives them back.
+    pub(crate) fn with(spares: Spares) -> Self {
         Unpacker {
             inflater: Inflater::new(),
             packed: Vec::new(),
             out: Vec::new(),
+            spares,
         }
     }
 
@@ -89,11 +121,11 @@ impl Unpacker {
                 _ => Ok(std::mem::take(&mut self.packed)),
             }
             .and_then(|frame| Frames::open_chunk(key, number, &frame))
-            .and_then(|packed| self.inflate(&packed, place.size)),
+            .and_then(|mut packed| self.inflate(&mut packed, place.size)),
             None => match method {
                 Method::Deflate => {
-                    let packed = std::mem::take(&mut self.packed);
-                    let unpacked = self.inflate(&packed, place.size);
+                    let mut packed = std::mem::take(&mut self.packed);
+                    let unpacked = self.inflate(&mut packed, place.size);
                     self.packed = packed;
                     unpacked
                 }
@@ -101,18 +133,21 @@ impl Unpacker {
                     found: place.stored,
                     recorded: place.size as u64,
                 }),
-                Method::Store => Ok(Unpacked::Bytes(std::mem::take(&mut self.packed))),
+                Method::Store => {
+                    let spare = self.spares.take();
+                    Ok(Unpacked::Bytes(std::mem::replace(&mut self.packed, spare)))
+                }
                 Method::Zstd => unzstd(&self.packed, place.size).map(Unpacked::Bytes),
             },
         };
         unpacked.map_err(|reason| reason.at(place.offset))
     }
 
-    fn inflate(&mut self, packed: &[u8], size: usize) -> Result<Unpacked, Refusal> {
-        if size == CHUNK && packed == zero_chunk() {
+    fn inflate(&mut self, packed: &mut Vec<u8>, size: usize) -> Result<Unpacked, Refusal> {
+        if size == CHUNK && packed.as_slice() == zero_chunk() {
             return Ok(Unpacked::Zeros);
         }
-        let mut out = Vec::new();
+        let mut out = self.spares.take();
         self.inflater.chunk(packed, size, &mut out)?;
         Ok(Unpacked::Bytes(out))
     }

@@ -8,7 +8,7 @@ use super::worker::{Done, Job, Take, Worker};
 use crate::chunk::CHUNK;
 use crate::deflate::{STREAM_END, stored};
 use crate::pool::{Pool, default_workers};
-use crate::read::Unpacker;
+use crate::read::{Spares, Unpacker};
 use crate::seal::Frames;
 use crate::zip::{Kind, Method};
 use crate::{Archive, Digest, Refusal, Result, Watch};
@@ -52,8 +52,9 @@ pub(crate) fn walk(
     take: Option<Arc<dyn Take>>,
 ) -> Result<Vec<Option<Digest>>> {
     let total = archive.entries().map(|entry| entry.size()).sum();
+    let spares = Spares::default();
     let make = || {
-        let mut worker = Worker::new(archive.clone(), take.clone());
+        let mut worker = Worker::new(archive.clone(), spares.clone(), take.clone());
         move |job| worker.run(job)
     };
     let mut walker = Walker {
@@ -70,6 +71,7 @@ pub(crate) fn walk(
         covers: options.only.is_none() && archive.root().is_some(),
         covered: crc32fast::Hasher::new(),
         covered_to: 0,
+        spares: spares.clone(),
     };
     for index in 0..archive.entries().len() {
         let view = archive.view(index);
@@ -127,6 +129,7 @@ struct Walker<'a> {
     covers: bool,
     covered: crc32fast::Hasher,
     covered_to: u64,
+    spares: Spares,
 }
 
 impl Walker<'_> {
@@ -219,7 +222,8 @@ impl Walker<'_> {
                 self.hasher.update(bytes);
                 self.crc
                     .combine(&crc32fast::Hasher::new_with_initial_len(crc, length));
-                self.watch.add(bytes.len() as u64)
+                self.spares.give(unpacked);
+                self.watch.add(length)
             }
         }
     }

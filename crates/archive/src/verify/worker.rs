@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::chunk::CHUNK;
-use crate::read::{EntryReader, Place, Unpacked, Unpacker};
+use crate::read::{EntryReader, Place, Spares, Unpacked, Unpacker};
 use crate::seal::EntryKey;
 use crate::zip::Kind;
 use crate::{Archive, Digest, Error, Refusal, Result};
@@ -52,10 +52,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(archive: Archive, take: Option<Arc<dyn Take>>) -> Self {
+    pub(super) fn new(archive: Archive, spares: Spares, take: Option<Arc<dyn Take>>) -> Self {
         Worker {
             archive,
-            unpacker: Unpacker::new(),
+            unpacker: Unpacker::with(spares),
             span: Vec::new(),
             take,
         }

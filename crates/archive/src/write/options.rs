@@ -24,7 +24,7 @@ impl Level {
 }
 
 impl Default for Level {
-    /// 6, which gives the sizes zlib's 6 does.
+    /// 6, which gives about the sizes that zlib's 6 does.
     fn default() -> Self {
         Level(6)
     }
