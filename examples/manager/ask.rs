@@ -1,0 +1,40 @@
+//! Asking the database from a handler, which must not block.
+
+use serde_json::Value;
+use stillpoint::Result;
+use stillpoint::control::Server;
+
+use crate::reply::Refusal;
+
+/// The rows of a query, as JSON.
+pub(crate) async fn rows(server: &Server, sql: &str) -> std::result::Result<Vec<Value>, Refusal> {
+    let sql = format!("SELECT coalesce(json_agg(t), '[]') FROM ({sql}) t");
+    let found = text(server, sql).await?;
+    serde_json::from_str(&found).map_err(|_| Refusal::internal("the database gave no JSON"))
+}
+
+/// Does something with the database, all or nothing.
+pub(crate) async fn change(server: &Server, sql: String) -> std::result::Result<(), Refusal> {
+    let server = server.clone();
+    blocking(move || server.transaction(&sql)).await
+}
+
+/// What a query gives, as text.
+pub(crate) async fn text(server: &Server, sql: String) -> std::result::Result<String, Refusal> {
+    let server = server.clone();
+    blocking(move || server.query(&sql)).await
+}
+
+async fn blocking<T: Send + 'static>(
+    does: impl FnOnce() -> Result<T> + Send + 'static,
+) -> std::result::Result<T, Refusal> {
+    match tokio::task::spawn_blocking(does).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Refusal::internal("a thread has died")),
+    }
+}
+
+/// A text as SQL has it.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
