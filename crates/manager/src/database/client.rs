@@ -359,6 +359,8 @@ fn complaint(program: &str, said: &str) -> Error {
         "recovery mode",
     ]) {
         (ErrorKind::Unavailable, "Try again when the server answers")
+    } else if has(&["already exists"]) {
+        (ErrorKind::Conflict, "Look what it is")
     } else if has(&["does not exist"]) {
         (ErrorKind::NotFound, "Correct the name")
     } else if has(&["is being accessed"]) {

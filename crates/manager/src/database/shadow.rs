@@ -50,7 +50,14 @@ impl Database {
             return Err(Error::new(ErrorKind::Unsupported, message).advise("Restore all of them"));
         }
         let shadow = self.server.on(self.shadow(stage.site()));
-        self.create(shadow.database())?;
+        match self.create(shadow.database()) {
+            // Asked for by a process that was killed, and made since it was looked for.
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                self.drop_shadow(stage.site())?;
+                self.create(shadow.database())?;
+            }
+            created => created?,
+        }
         self.fill(stage, &shadow)?;
         self.check(stage, &shadow)?;
         self.keep_rows(&shadow)?;

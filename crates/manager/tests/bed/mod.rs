@@ -90,6 +90,15 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// A database equal to another one.
+    pub fn copy(&self, of: &str, name: &str) -> Server {
+        let sql = format!("CREATE DATABASE {name} TEMPLATE {of}");
+        self.server("postgres").query(&sql).unwrap();
+        self.server(name)
+    }
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
         let _ = unprivileged(&bin("pg_ctl"))
@@ -223,6 +232,36 @@ impl Bed {
     /// All that the manager holds, as text: equal text is an equal manager.
     pub fn content(&self) -> String {
         content(&self.server, self.folder.path())
+    }
+}
+
+/// A server, and a manager on it that was in use and was captured as `monday`.
+pub struct Two {
+    pub postgres: Postgres,
+    pub archives: TempDir,
+    pub key: SecretKey,
+    pub first: Bed,
+}
+
+impl Two {
+    pub async fn new() -> Self {
+        let postgres = Postgres::start();
+        let archives = tempfile::tempdir().unwrap();
+        let key = SecretKey::generate();
+        let first = Bed::new(&postgres, "first", archives.path(), &key);
+        first.live();
+        first.capture("monday").await.unwrap();
+        Self {
+            postgres,
+            archives,
+            key,
+            first,
+        }
+    }
+
+    /// A manager that nobody has used yet.
+    pub fn fresh(&self, name: &str) -> Bed {
+        Bed::new(&self.postgres, name, self.archives.path(), &self.key)
     }
 }
 
