@@ -1,14 +1,15 @@
 //! Drives one job: asks its machine what to do, does it, and records first what it does and then
 //! what came of it.
 
+mod live;
 mod record;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::{AbortHandle, Abortable, BoxFuture, FutureExt};
+use futures_util::future::{AbortHandle, BoxFuture};
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use stillpoint_core::{Error, ErrorKind, ErrorReport, JobId, Result, World};
@@ -16,17 +17,16 @@ use stillpoint_iaas::{OperationKey, Ticket};
 use stillpoint_restore::{Call, Directive, Event, Machine, Outcome, Record};
 use stillpoint_state::Batch;
 use stillpoint_state::lease::{Lease, Leases};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
+use self::live::{Heard, Live};
 use crate::action::{Action, StepOutput};
-use crate::event::What;
 use crate::gate::{Pass, Turn};
-use crate::line::Urgency;
 use crate::meter::Meter;
 use crate::plan::JobPlan;
 use crate::shared::{Shared, lock};
 use crate::store::{Logged, decode_bytes, lease_name};
-use crate::work::{Begun, Learned, Line, Work};
+use crate::work::{Begun, Learned};
 
 /// For how long a driver has a job without saying so again.
 const LEASE: Duration = Duration::from_secs(60);
@@ -57,27 +57,6 @@ pub(crate) struct Driver {
     pausing: bool,
     /// A person has looked, and the machine has still to be told.
     resuming: bool,
-}
-
-/// A call that something is being done about.
-struct Live {
-    work: Arc<Work>,
-    key: OperationKey,
-    line: Line,
-    ticket: Option<Ticket>,
-    pass: Option<Pass>,
-    turn: Option<Turn>,
-    /// Whether it waits to begin, and has no effect yet.
-    waiting: bool,
-    abort: AbortHandle,
-}
-
-/// What a task of a driver came back with.
-enum Heard {
-    Admitted(Call, Option<(Pass, Turn)>),
-    Begun(Call, Begun, Option<Turn>),
-    Cancelled,
-    Learned(Learned),
 }
 
 impl Driver {
@@ -434,62 +413,6 @@ impl Driver {
                 let _ = reply.send(Err(error));
             }
         }
-    }
-
-    fn live_call(
-        &self,
-        call: Call,
-        work: Arc<Work>,
-        abort: AbortHandle,
-        waiting: bool,
-    ) -> Result<Live> {
-        let key = operation_key(&self.machine.key(&self.id.to_string(), call))?;
-        let (shared, job, meter) = (Arc::clone(&self.shared), self.id, Arc::clone(&self.meter));
-        let progress = Arc::new(move |part| {
-            let moved = meter
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .moved(call, part);
-            if let Some(progress) = moved {
-                shared.tell(job, What::Progress { progress });
-            }
-        });
-        let line = Line {
-            cancelled: Arc::new(Notify::new()),
-            progress,
-        };
-        Ok(Live {
-            work,
-            key,
-            line,
-            ticket: None,
-            pass: None,
-            turn: None,
-            waiting,
-            abort,
-        })
-    }
-
-    /// A job that has frozen or stopped something goes before others.
-    fn urgency(&self) -> Urgency {
-        let plan = self.machine.plan();
-        let mut brackets = plan.brackets().iter();
-        let holds = brackets.any(|bracket| {
-            let ix = plan.find_bracket(bracket.name.as_str());
-            ix.is_some_and(|ix| self.machine.held(ix).is_some())
-        });
-        if holds {
-            Urgency::Holding
-        } else {
-            Urgency::Usual
-        }
-    }
-
-    fn spawn(&mut self, task: impl Future<Output = Heard> + Send + 'static) -> AbortHandle {
-        let (abort, registration) = AbortHandle::new_pair();
-        let task = Abortable::new(task, registration).map(Result::ok);
-        self.tasks.push(task.boxed());
-        abort
     }
 
     fn at(&self, at: Timestamp, event: Event<StepOutput>) -> Record<StepOutput> {

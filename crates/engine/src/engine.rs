@@ -1,28 +1,28 @@
+mod asking;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use futures_util::future::{Either, select};
 use stillpoint_core::{Error, ErrorKind, JobId, Result, Snapshot, World};
-use stillpoint_iaas::{Provider, ProviderExt};
+use stillpoint_iaas::Provider;
 use stillpoint_restore::{Event, Machine, Record};
 use stillpoint_state::State;
 use stillpoint_state::catalogue::{Author, Catalogue};
-use stillpoint_state::claims::Subject;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::action::StepOutput;
 use crate::builder::EngineBuilder;
 use crate::drive::Order;
-use crate::event::{JobEvent, What};
+use crate::event::JobEvent;
 use crate::job::{Job, JobQuery};
-use crate::plan::{Effect, JobPlan};
-use crate::planning::{Planner, Restoring, find};
-use crate::request::{Request, Restore};
+use crate::plan::JobPlan;
+use crate::planning::find;
 use crate::run;
 use crate::schedules::Ledger;
 use crate::shared::{Phase, Shared, lock};
-use crate::store::{Logged, decode_bytes, new_job};
+use crate::store::{Logged, decode_bytes};
 
 /// Plans, starts and drives jobs. Cheap to clone; all clones are one engine.
 #[derive(Clone, Debug)]
@@ -50,134 +50,6 @@ impl Engine {
 
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.shared.ledger
-    }
-
-    /// The plan of a request: looks at the world, changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] where what it names does not exist, [`ErrorKind::Unsupported`]
-    /// where its provider could never do it. What only stands in the way just now is in the
-    /// plan's [`blocked_by`](JobPlan::blocked_by).
-    pub async fn plan(&self, request: &Request) -> Result<JobPlan> {
-        let shared = &self.shared;
-        let planner = Planner {
-            workshop: &shared.workshop,
-            now: shared.clock.now(),
-        };
-        match request {
-            Request::Accept { job } => {
-                let (hold, _) = shared.store.hold(*job).await?;
-                let row = shared.store.catalogue.get(hold.safety).await?;
-                planner
-                    .delete(request.clone(), &row.snapshot, Some(*job))
-                    .await
-            }
-            Request::Capture {
-                executor,
-                name,
-                schedule,
-            } => planner.capture(request.clone(), executor, name, schedule.as_deref()),
-            Request::Custom(custom) => {
-                let planner = shared.planners.get(&custom.planner).ok_or_else(|| {
-                    let message = format!("nobody plans requests of `{}`", custom.planner);
-                    Error::new(ErrorKind::NotFound, message)
-                        .advise("Register a planner of that name with the builder")
-                })?;
-                planner.plan(custom, shared.clock.now()).await
-            }
-            Request::Delete { snapshot } => {
-                let row = shared.store.catalogue.get(*snapshot).await?;
-                let mut plan = if shared.workshop.is_manager(&row.snapshot.source) {
-                    let captured = self.captured(&row.snapshot).await?;
-                    planner.discard_captured(request.clone(), &row.snapshot, captured)?
-                } else {
-                    planner.delete(request.clone(), &row.snapshot, None).await?
-                };
-                self.note_users(&row.snapshot, &mut plan).await?;
-                Ok(plan)
-            }
-            Request::Remove { resource } => {
-                let orphans = self.orphans(resource.provider()).await?;
-                planner.remove(request.clone(), resource, &orphans).await
-            }
-            Request::Restore(ask) => {
-                let row = shared.store.catalogue.get(ask.snapshot).await?;
-                let (request, snapshot) = (request.clone(), &row.snapshot);
-                planner
-                    .restore(&Restoring {
-                        request,
-                        ask,
-                        snapshot,
-                        undoes: None,
-                    })
-                    .await
-            }
-            Request::Take(ask) => planner.take(ask).await,
-            Request::Undo { job } => {
-                let (hold, _) = shared.store.hold(*job).await?;
-                let row = shared.store.catalogue.get(hold.safety).await?;
-                let ask = Restore {
-                    may_power_off: self.allowed(*job).await?,
-                    ..Restore::in_place(hold.safety)
-                };
-                let (request, snapshot) = (request.clone(), &row.snapshot);
-                let undoes = Some(*job);
-                planner
-                    .restore(&Restoring {
-                        request,
-                        ask: &ask,
-                        snapshot,
-                        undoes,
-                    })
-                    .await
-            }
-        }
-    }
-
-    /// Makes the job of a plan durable. It is driven as soon as the engine [runs](Self::run).
-    ///
-    /// # Errors
-    ///
-    /// Everything that blocks it, in one error; [`ErrorKind::Conflict`] where a target is no
-    /// longer as it was when the plan was made; [`ErrorKind::Busy`] naming the job that another
-    /// one has to wait for. Nothing was changed.
-    pub async fn start(&self, plan: &JobPlan) -> Result<JobId> {
-        self.start_as(plan, None).await
-    }
-
-    /// Plans and starts a request once for this key: whoever asks again, even after a restart,
-    /// gets the same job.
-    ///
-    /// # Errors
-    ///
-    /// As [`plan`](Self::plan) and [`start`](Self::start); [`ErrorKind::Conflict`] where the key
-    /// stands for another request already.
-    pub async fn start_once(&self, request: &Request, key: &str) -> Result<JobId> {
-        loop {
-            if let Some(job) = self.shared.store.once(key).await? {
-                let started = self.shared.store.job(job).await?.job;
-                if started.request == *request {
-                    // Whoever started it may have got no answer, and so nobody drives it yet.
-                    if started.outcome.is_none() {
-                        self.kick(job);
-                    }
-                    return Ok(job);
-                }
-                let message = format!("`{key}` stands for another request: {}", started.request);
-                return Err(Error::new(ErrorKind::Conflict, message).advise("Use another key"));
-            }
-            let plan = self.plan(request).await?;
-            match self.start_as(&plan, Some(key)).await {
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    // Somebody else was first: take theirs. Any other conflict stays one.
-                    if self.shared.store.once(key).await?.is_none() {
-                        return Err(error);
-                    }
-                }
-                other => return other,
-            }
-        }
     }
 
     /// The job as it stands.
@@ -388,81 +260,6 @@ impl Engine {
         let mut phase = self.shared.phase.subscribe();
         // The sender lives in `shared`, so this ends when run() has ended.
         let _ = phase.wait_for(|phase| *phase == Phase::Ended).await;
-    }
-
-    async fn start_as(&self, plan: &JobPlan, once: Option<&str>) -> Result<JobId> {
-        self.check_writable()?;
-        if let Some(blocked) = plan.blocked() {
-            return Err(blocked);
-        }
-        self.check_targets(plan).await?;
-        let shared = &self.shared;
-        let now = shared.clock.now();
-        let mut job = new_job(shared.job_id()?, plan, now);
-        if matches!(plan.effect, Effect::Safeguard { .. } | Effect::Take { .. }) {
-            job.snapshot = Some(shared.snapshot_id(now)?);
-        }
-        let begun = shared.store.begin(&job, plan, once).await;
-        self.kick_if_unknown(&begun, job.id);
-        begun?;
-        shared.tell(job.id, What::Started);
-        self.kick(job.id);
-        Ok(job.id)
-    }
-
-    /// Refuses a plan whose targets are not what they were.
-    async fn check_targets(&self, plan: &JobPlan) -> Result<()> {
-        let mut changed = Vec::new();
-        for target in &plan.targets {
-            let provider = find(&self.shared.workshop.providers, target.resource.provider())?;
-            match provider.find(&target.resource).await? {
-                None => changed.push(format!("{} is gone", target.resource)),
-                Some(now) if now.fingerprint != target.fingerprint => {
-                    changed.push(format!("{} is not what it was", target.resource));
-                }
-                Some(_) => {}
-            }
-        }
-        let Some((first, rest)) = changed.split_first() else {
-            return Ok(());
-        };
-        let error = Error::new(
-            ErrorKind::Conflict,
-            format!("the plan is out of date: {first}"),
-        );
-        Err(rest
-            .iter()
-            .fold(error, Error::reason)
-            .advise("Plan again, and look at what is new"))
-    }
-
-    /// Notes in a plan to delete a snapshot who needs it.
-    async fn note_users(&self, snapshot: &Snapshot, plan: &mut JobPlan) -> Result<()> {
-        let claim = self
-            .shared
-            .store
-            .claims
-            .get(&Subject::Snapshot(snapshot.id))
-            .await?;
-        for job in claim.jobs() {
-            plan.blocked_by
-                .push(match self.shared.store.hold(job).await {
-                    Ok(_) => {
-                        format!("restore {job} keeps it as its way back: undo or accept that first")
-                    }
-                    Err(_) => format!("job {job} works with it"),
-                });
-            plan.steps = None;
-        }
-        Ok(())
-    }
-
-    /// Whether a restore was allowed to power its target off: then so is its undo.
-    async fn allowed(&self, restore: JobId) -> Result<Option<Duration>> {
-        Ok(match self.shared.store.job(restore).await?.job.request {
-            Request::Restore(ask) => ask.may_power_off,
-            _ => None,
-        })
     }
 
     async fn order(

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use stillpoint_core::{JobId, ResourceRef, Result, Snapshot, SnapshotId};
 use stillpoint_engine::{Clock, Engine, Job, Request, Restore, Take, Target};
+use stillpoint_iaas::Provider;
 use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud, SimCloudBuilder, clock_from};
 use stillpoint_state::catalogue::{Query, replay};
 use stillpoint_state::{Memory, Revision, State};
@@ -109,6 +110,12 @@ impl Bench {
     pub fn drive_on(&mut self, state: Arc<dyn State>) {
         self.driving.abort();
         (self.engine, self.driving) = start(&self.cloud, &state);
+    }
+
+    /// Puts another engine, with this provider, in the place of the one there is.
+    pub fn drive_with(&mut self, provider: impl Provider) {
+        self.driving.abort();
+        (self.engine, self.driving) = start_with(&self.cloud, &self.state, Arc::new(provider));
     }
 
     /// As kill -9 does: the engine and its client are gone, and new ones start.
@@ -264,8 +271,16 @@ impl Drop for Bench {
 }
 
 fn start(cloud: &SimCloud, state: &Arc<dyn State>) -> (Engine, JoinHandle<Result<()>>) {
+    start_with(cloud, state, Arc::new(cloud.connect()))
+}
+
+fn start_with(
+    cloud: &SimCloud,
+    state: &Arc<dyn State>,
+    provider: Arc<dyn Provider>,
+) -> (Engine, JoinHandle<Result<()>>) {
     let engine = Engine::builder(Arc::clone(state))
-        .provider(Arc::new(cloud.connect()))
+        .provider(provider)
         .clock(Arc::new(CloudClock(cloud.clock())))
         .build()
         .unwrap();
