@@ -17,6 +17,7 @@ use stillpoint_core::{JobId, ResourceRef, Result, Snapshot, SnapshotId};
 use stillpoint_engine::{Clock, Engine, Job, Request, Restore, Take, Target};
 use stillpoint_iaas::Provider;
 use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud, SimCloudBuilder, clock_from};
+use stillpoint_restore::Machine;
 use stillpoint_state::catalogue::{Query, replay};
 use stillpoint_state::{Memory, Revision, State};
 use tokio::task::JoinHandle;
@@ -234,6 +235,17 @@ impl Bench {
             "{what}: in the catalogue only {lost:?}\n{inventory}"
         );
         self.check_audit(what).await;
+        self.check_journals(what).await;
+    }
+
+    /// Each job is listed as its journal says that it ended.
+    async fn check_journals(&self, what: &str) {
+        for job in self.engine.jobs(&Default::default()).await.unwrap() {
+            let steps = self.engine.plan_of(job.id).await.unwrap().steps.unwrap();
+            let records = self.engine.journal(job.id).await.unwrap();
+            let replayed = Machine::replay(steps, &records).unwrap().outcome();
+            assert_eq!(job.outcome, replayed, "{what}: job {}", job.id);
+        }
     }
 
     /// The audit, replayed, is the catalogue.
