@@ -2,6 +2,7 @@
 //! what came of it.
 
 mod live;
+mod pace;
 mod record;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, BoxFuture};
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use stillpoint_core::{Error, ErrorKind, ErrorReport, JobId, Result, World};
 use stillpoint_iaas::{OperationKey, Ticket};
 use stillpoint_restore::{Call, Directive, Event, Machine, Outcome, Record};
@@ -20,6 +21,7 @@ use stillpoint_state::lease::{Lease, Leases};
 use tokio::sync::{mpsc, oneshot};
 
 use self::live::{Heard, Live};
+use self::pace::Pace;
 use crate::action::{Action, StepOutput};
 use crate::gate::{Pass, Turn};
 use crate::meter::Meter;
@@ -49,6 +51,7 @@ pub(crate) struct Driver {
     /// The number of the next record.
     seq: u64,
     lease: Lease,
+    pace: Pace,
     errors: BTreeMap<Call, ErrorReport>,
     live: BTreeMap<Call, Live>,
     tasks: FuturesUnordered<BoxFuture<'static, Option<Heard>>>,
@@ -122,6 +125,7 @@ impl Driver {
         // The row is that of a job that goes on, but the machine waits: only a resume does that.
         let waits = matches!(machine.outcome(), Some(Outcome::NeedsIntervention { .. }));
         let resuming = waits && row.outcome.is_none();
+        let pace = Pace::new(&*shared.clock, machine.clock());
         let mut driver = Self {
             shared,
             id,
@@ -129,6 +133,7 @@ impl Driver {
             machine,
             seq,
             lease,
+            pace,
             errors,
             live: BTreeMap::new(),
             tasks: FuturesUnordered::new(),
@@ -148,7 +153,7 @@ impl Driver {
             self.record(Event::Resumed, None).await?;
         }
         loop {
-            let now = self.shared.clock.now();
+            let now = self.now();
             if let Some(outcome) = self.machine.outcome() {
                 self.refuse_orders();
                 return match outcome {
@@ -211,7 +216,7 @@ impl Driver {
 
     /// Waits for whatever comes first.
     async fn wait(&mut self, now: Timestamp) -> Result<()> {
-        let mut wait = self.lease.remaining(now) / 2;
+        let mut wait = self.lease.remaining(self.shared.clock.now()) / 2;
         if let Some(wakeup) = self.machine.wakeup(now) {
             wait = wait.min(Duration::try_from(now.duration_until(wakeup)).unwrap_or_default());
         }
@@ -295,13 +300,12 @@ impl Driver {
         let timeout = work
             .gate()
             .map_or(Duration::ZERO, |gate| gate.call_timeout());
-        let now = self.shared.clock.now();
-        if !self.lease.allows(now, timeout.min(LEASE / 2)) {
+        let clock = self.shared.clock.now();
+        if !self.lease.allows(clock, timeout.min(LEASE / 2)) {
             self.renew().await?;
         }
-        // The clock may have been set back since, so what is asked and what is written is of one
-        // look at it.
-        let now = self.shared.clock.now();
+        // What is asked and what is written is of one look at the time.
+        let now = self.now();
         if self.pausing || !self.machine.ready(now).contains(&Directive::Begin(call)) {
             self.live.remove(&call);
             return Ok(());
@@ -371,8 +375,18 @@ impl Driver {
         if let Some(live) = self.live.remove(&call) {
             live.abort.abort();
         }
-        let learned = self.check_consistency(call, learned);
+        let learned = self.paced(self.check_consistency(call, learned));
         self.record(learned.event, learned.error).await
+    }
+
+    /// An instant of the clock becomes one of the job's own time, as far from now.
+    fn paced(&self, mut learned: Learned) -> Learned {
+        if let Event::Unknown { settles_at, .. } = &mut learned.event {
+            let left = settles_at.duration_since(self.shared.clock.now());
+            let left = left.max(SignedDuration::ZERO);
+            *settles_at = self.now().saturating_add(left).unwrap_or(Timestamp::MAX);
+        }
+        learned
     }
 
     async fn obey(&mut self, order: Option<Order>) -> Result<()> {
@@ -391,7 +405,7 @@ impl Driver {
 
     /// Records a stop, which the machine may refuse, and tells whoever asked for it.
     async fn stop(&mut self, reply: oneshot::Sender<Result<()>>) -> Result<()> {
-        let record = self.at(self.shared.clock.now(), Event::StopRequested);
+        let record = self.at(self.now(), Event::StopRequested);
         let answer = match self.machine.check(&record) {
             Ok(()) => self.record(record.event, None).await,
             Err(refused) => {
@@ -413,6 +427,11 @@ impl Driver {
                 let _ = reply.send(Err(error));
             }
         }
+    }
+
+    /// The time that the machine is told.
+    fn now(&self) -> Timestamp {
+        self.pace.now(&*self.shared.clock)
     }
 
     fn at(&self, at: Timestamp, event: Event<StepOutput>) -> Record<StepOutput> {

@@ -26,7 +26,7 @@ impl Driver {
         event: Event<StepOutput>,
         error: Option<Error>,
     ) -> Result<()> {
-        self.record_at(self.shared.clock.now(), event, error).await
+        self.record_at(self.now(), event, error).await
     }
 
     /// The same, for what is only legal from some time on: `at` is when that was asked.

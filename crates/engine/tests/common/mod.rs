@@ -19,7 +19,7 @@ use stillpoint_iaas::Provider;
 use stillpoint_iaas::sim::{NewInstance, Personality, SimCloud, SimCloudBuilder, clock_from};
 use stillpoint_restore::Machine;
 use stillpoint_state::catalogue::{Query, replay};
-use stillpoint_state::{Memory, Revision, State};
+use stillpoint_state::{Memory, Revision, State, StateExt};
 use tokio::task::JoinHandle;
 
 pub use self::fuse::Fuse;
@@ -236,6 +236,9 @@ impl Bench {
         );
         self.check_audit(what).await;
         self.check_journals(what).await;
+        let leases = self.state.scan_prefix("lease/").await.unwrap();
+        let leases = leases.collect().await.unwrap();
+        assert!(leases.is_empty(), "{what}: {leases:?}");
     }
 
     /// Each job is listed as its journal says that it ended.
