@@ -188,6 +188,23 @@ impl Leases {
         }
     }
 
+    /// Whether `holder` would be granted the lease at `now`. It may be another's by the time of
+    /// the answer: this tells who need not ask, never who may act.
+    ///
+    /// # Errors
+    ///
+    /// Those of the [`State`].
+    pub async fn is_free(&self, name: &str, holder: &str, now: Timestamp) -> Result<bool> {
+        let tenure = self.state.get(&tenure_key(name)).await?;
+        let tenure: Option<Tenure> = tenure.as_ref().map(codec::decode).transpose()?;
+        let Some(other) = tenure.and_then(|tenure| tenure.holder) else {
+            return Ok(true);
+        };
+        let term = self.state.get(&term_key(name)).await?;
+        let term = term.as_ref().map(codec::decode).transpose()?;
+        Ok(check_free(name, holder, &other, term, now).is_ok())
+    }
+
     async fn take(
         &self,
         name: &str,

@@ -50,8 +50,16 @@ async fn it_is_busy_until_it_has_run_out_and_says_whose() {
     assert!(busy.to_string().contains("held by `a`"), "{busy}");
     assert!(can_write(&state, &first).await);
 
+    let is_free = async |who, second| leases.is_free("engine", who, at(second)).await.unwrap();
+    assert!(!is_free("b", 129).await && is_free("a", 129).await && is_free("b", 130).await);
+    assert!(leases.is_free("other", "b", at(100)).await.unwrap());
+
     let second = leases.acquire("engine", "b", at(130), TTL).await.unwrap();
     assert_eq!(second.epoch(), 2);
+    assert!(!is_free("a", 131).await);
+    leases.release(second.clone()).await.unwrap();
+    assert!(is_free("a", 131).await);
+    let second = leases.acquire("engine", "b", at(131), TTL).await.unwrap();
     assert!(!can_write(&state, &first).await);
     assert!(can_write(&state, &second).await);
     leases.acquire("other", "a", at(130), TTL).await.unwrap();
