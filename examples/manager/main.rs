@@ -14,8 +14,11 @@
 mod api;
 mod ask;
 mod auth;
+mod cloudify;
+mod copied;
 mod entities;
 mod gate;
+mod old;
 mod plane;
 mod postgres;
 mod reply;

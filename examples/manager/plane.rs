@@ -10,10 +10,11 @@ use stillpoint::control::depot::Depot;
 use stillpoint::control::{Database, Files, Manager, SecretKey, Server};
 
 use crate::Fallible;
+use crate::cloudify;
 use crate::gate::Gate;
 
 /// Its version: archives of a later one are not restored.
-pub(crate) const VERSION: &str = "7.0.5";
+pub(crate) const VERSION: &str = "7.1.0";
 
 /// The folders of what is not in the database.
 pub(crate) const BLUEPRINTS: &str = "blueprints";
@@ -99,8 +100,13 @@ fn describe(
             "users besides admin",
             "SELECT count(*) FROM users WHERE username <> 'admin'",
         )
-        .revision("SELECT revision FROM schema_revision");
-    let files = |name: &str| Files::new(folder.join(name)).after(["gate"]);
+        .revision("SELECT revision FROM schema_revision")
+        .from_cloudify(|snapshot, unplaced| cloudify::rows(SCHEMA, snapshot, unplaced));
+    let files = |name: &'static str| {
+        Files::new(folder.join(name))
+            .after(["gate"])
+            .from_cloudify(move |era, path| cloudify::file(era, path, name))
+    };
     let store = LocalFileSystem::new_with_prefix(folder.join("archives"))?;
     let depot = Depot::new(Arc::new(store), "snapshots")?;
     Ok(Manager::builder("Example manager", VERSION)
@@ -111,7 +117,12 @@ fn describe(
             files(BLUEPRINTS).entities("folders of blueprints"),
         )
         .component(PLUGINS, files(PLUGINS).entities("folders of plugins"))
-        .component(KEYS, Files::credentials(folder.join(KEYS)).after(["gate"]))
+        .component(
+            KEYS,
+            Files::credentials(folder.join(KEYS))
+                .after(["gate"])
+                .from_cloudify(|era, path| cloudify::file(era, path, KEYS)),
+        )
         .depot(depot, folder.join("staging"))
         .seal_for(key.public())
         .identity(key))

@@ -5,6 +5,7 @@ use std::path::Path;
 use stillpoint::control::{SecretKey, Server};
 
 use crate::Fallible;
+use crate::old;
 use crate::plane::Plane;
 use crate::postgres::Postgres;
 
@@ -86,10 +87,10 @@ pub(crate) async fn run() -> Fallible<()> {
             .shutdown(std::time::Duration::from_secs(5))
             .await;
     }
-    Ok(())
+    old::run(&postgres, folder.path()).await
 }
 
-fn summary(server: &Server) -> Fallible<String> {
+pub(crate) fn summary(server: &Server) -> Fallible<String> {
     let kinds = [
         "tenants",
         "users",

@@ -1,9 +1,4 @@
 //! The agents that a manager reaches, and how they find the restored one.
-//!
-//! Agents know the endpoint of the manager that they were installed by. After a restore each is
-//! reached through that old endpoint, is checked to answer, told of the new one, and checked to
-//! answer there; where it does not, it is told the old one again. An undo of the restore tells all that
-//! were switched the old one again, for as long as that restore is not accepted.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -68,7 +63,12 @@ pub trait Link: fmt::Debug + Send + Sync + 'static {
     fn switch_back(&self, agent: &Agent) -> Result<()>;
 }
 
-/// The agents as a component. See the [module's documentation](self).
+/// The agents as a component.
+///
+/// Agents know the endpoint of the manager that they were installed by. After a restore each is
+/// reached through that old endpoint, is checked to answer, told of the new one, and checked to
+/// answer there; where it does not, it is told the old one again. An undo of the restore tells all that
+/// were switched the old one again, for as long as that restore is not accepted.
 #[derive(Debug)]
 pub struct Agents {
     link: Arc<dyn Link>,

@@ -64,6 +64,12 @@ pub trait Component: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether it can make itself ready from what a snapshot of a Cloudify Manager holds: its
+    /// [`stage`](Self::stage) then has [about](Stage::about) with the kind `cloudify`.
+    fn places_cloudify(&self) -> bool {
+        false
+    }
+
     /// What stands in the way of restoring this here, all of it; changes nothing.
     ///
     /// # Errors

@@ -1,15 +1,4 @@
 //! A PostgreSQL database as a component.
-//!
-//! It is dumped by `pg_dump` of the server's version, as plain SQL, under a snapshot that one
-//! session exports while the manager is locked; all else happens after that. Rows that belong to
-//! the running manager are left out by a query under the same snapshot. It is restored into a
-//! database of its own beside the live one, checked and migrated there, and takes the live one's
-//! name in one transaction; the old one is kept, under another name, until it is committed.
-//!
-//! What it does not do: roles, owners, privileges, large objects' owners, settings of the database
-//! itself (`ALTER DATABASE … SET`) and replication are those of the server it is restored on. The
-//! SQL of an archive runs with the rights of the role it is restored by: use one that is no
-//! superuser, and only archives that you trust.
 
 mod client;
 mod dump;
@@ -22,11 +11,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use stillpoint_archive::cloudify::Snapshot;
 use stillpoint_core::Result;
 
 pub use self::client::Server;
 use self::client::Session;
-use self::shadow::Migrate;
+use self::shadow::{FromCloudify, Migrate};
 use crate::component::{Component, LeftOut};
 use crate::dump::Dump;
 use crate::jobs::lock;
@@ -40,7 +30,18 @@ const DUMP: &str = "dump.sql";
 /// The member with the number of rows of each table.
 const ROWS: &str = "rows.json";
 
-/// A PostgreSQL database. See the [module's documentation](self).
+/// A PostgreSQL database.
+///
+/// It is dumped by `pg_dump` of the server's version, as plain SQL, under a snapshot that one
+/// session exports while the manager is locked; all else happens after that. Rows that belong to
+/// the running manager are left out by a query under the same snapshot. It is restored into a
+/// database of its own beside the live one, checked and migrated there, and takes the live one's
+/// name in one transaction; the old one is kept, under another name, until it is committed.
+///
+/// What it does not do: roles, owners, privileges, large objects' owners, settings of the database
+/// itself (`ALTER DATABASE … SET`) and replication are those of the server it is restored on. The
+/// SQL of an archive runs with the rights of the role it is restored by: use one that is no
+/// superuser, and only archives that you trust.
 pub struct Database {
     server: Server,
     depends_on: Vec<String>,
@@ -54,6 +55,7 @@ pub struct Database {
     entities: Vec<(String, String)>,
     revision: Option<String>,
     migrate: Option<Arc<Migrate>>,
+    cloudify: Option<Arc<FromCloudify>>,
     /// Sessions that hold an exported snapshot, by the tokens of their jobs.
     sessions: Mutex<BTreeMap<String, Session>>,
 }
@@ -70,6 +72,7 @@ impl Database {
             entities: Vec::new(),
             revision: None,
             migrate: None,
+            cloudify: None,
             sessions: Mutex::default(),
         }
     }
@@ -137,6 +140,17 @@ impl Database {
         self.migrate = Some(Arc::new(migrate));
         self
     }
+
+    /// Makes the SQL of a whole database, schema and rows, from a snapshot of a Cloudify Manager.
+    /// What has no place in it is given to the second argument, item by item.
+    #[must_use]
+    pub fn from_cloudify(
+        mut self,
+        convert: impl Fn(&Snapshot, &mut dyn FnMut(String)) -> Result<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.cloudify = Some(Arc::new(convert));
+        self
+    }
 }
 
 impl Component for Database {
@@ -179,6 +193,10 @@ impl Component for Database {
                 why: why.clone(),
             });
         tables.chain(rows).collect()
+    }
+
+    fn places_cloudify(&self) -> bool {
+        self.cloudify.is_some()
     }
 
     fn preflight(&self, about: &Value) -> Result<Vec<String>> {

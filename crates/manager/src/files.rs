@@ -1,11 +1,4 @@
 //! A folder of files as a component.
-//!
-//! Modes and times are kept, and symbolic links that stay inside the folder; holes stay holes. What
-//! is neither a file, a folder nor such a link is an error, never left out in silence. Owners and
-//! extended attributes are not kept.
-//!
-//! The point in time is fixed by reflinks where the file system has them. Where it has not, there
-//! is a choice, and the archive's metadata say which: [`Copying`].
 
 mod index;
 mod mirror;
@@ -15,10 +8,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use stillpoint_archive::Class;
+use stillpoint_archive::cloudify::Era;
 use stillpoint_core::{Error, ErrorKind, Result};
 
 use self::index::Index;
@@ -27,6 +21,7 @@ use crate::component::{Component, LeftOut};
 use crate::dump::Dump;
 use crate::failure::of_io;
 use crate::jobs::lock;
+use crate::metadata::CLOUDIFY;
 use crate::probe::Token;
 use crate::site::Site;
 use crate::stage::Stage;
@@ -37,7 +32,14 @@ const TREE: &str = "tree";
 /// The member with what the tree's own entries cannot say: exact times, and links.
 const INDEX: &str = "index.jsonl";
 
-/// A folder of files. See the [module's documentation](self).
+/// A folder of files.
+///
+/// Modes and times are kept, and symbolic links that stay inside the folder; holes stay holes. What
+/// is neither a file, a folder nor such a link is an error, never left out in silence. Owners and
+/// extended attributes are not kept.
+///
+/// The point in time is fixed by reflinks where the file system has them. Where it has not, there
+/// is a choice, and the archive's metadata say which: [`Copying`].
 pub struct Files {
     folder: PathBuf,
     depends_on: Vec<String>,
@@ -46,9 +48,14 @@ pub struct Files {
     copying: Copying,
     entities: Option<String>,
     skip: BTreeSet<String>,
+    /// Which path here a path in a snapshot of a Cloudify Manager has.
+    cloudify: Option<Arc<FromCloudify>>,
     /// How the last capture fixed it, for the metadata.
     fixed_by: Mutex<&'static str>,
 }
+
+/// The path in a folder of a file in a snapshot of a Cloudify Manager; none: it has no place there.
+type FromCloudify = dyn Fn(Era, &str) -> Option<String> + Send + Sync;
 
 /// How a folder is fixed where its file system has no reflinks.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -73,6 +80,7 @@ impl Files {
             copying: Copying::default(),
             entities: None,
             skip: BTreeSet::new(),
+            cloudify: None,
             fixed_by: Mutex::new("nothing yet"),
         }
     }
@@ -122,6 +130,17 @@ impl Files {
         self
     }
 
+    /// Takes from a snapshot of a Cloudify Manager the files whose paths this gives another, which
+    /// is theirs in the folder.
+    #[must_use]
+    pub fn from_cloudify(
+        mut self,
+        place: impl Fn(Era, &str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.cloudify = Some(Arc::new(place));
+        self
+    }
+
     fn mirror(&self, site: &Site) -> Result<Mirror> {
         let to = site.folder()?.join(TREE);
         Ok(Mirror::new(&self.folder, &to, &self.skip, site))
@@ -165,9 +184,13 @@ impl Component for Files {
         self.on_request
     }
 
+    fn places_cloudify(&self) -> bool {
+        self.cloudify.is_some()
+    }
+
     fn preflight(&self, about: &Value) -> Result<Vec<String>> {
         let mut blocked = Vec::new();
-        if about["kind"] != "files" {
+        if about["kind"] != "files" && about["kind"] != CLOUDIFY {
             blocked.push("the archive has something else under this name".to_owned());
         }
         let shown = self.folder.display();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use secrecy::SecretSlice;
 use stillpoint_archive::{
-    Archive, Error as ArchiveError, Identity, OpenOptions, Recipient, WriteOptions,
+    Archive, Error as ArchiveError, Identity, OpenOptions, Recipient, Strictness, WriteOptions,
 };
 use stillpoint_core::{Digest, Error, ErrorKind, Result};
 
@@ -40,8 +40,18 @@ impl Keys {
         })
     }
 
-    /// Opens an archive at a path, which must have this root. Blocks.
-    pub(crate) fn open_same(&self, path: &Path, name: &str, root: Digest) -> Result<Archive> {
+    /// Opens an archive at a path, which must have this root; where it has none, leniently, since
+    /// others made it. Blocks.
+    pub(crate) fn open_same(
+        &self,
+        path: &Path,
+        name: &str,
+        root: Option<Digest>,
+    ) -> Result<Archive> {
+        let Some(root) = root else {
+            let lenient = OpenOptions::new().strictness(Strictness::Lenient);
+            return lenient.open(path).map_err(|error| of_archive(name, error));
+        };
         let archive = self
             .options()
             .open(path)

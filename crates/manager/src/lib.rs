@@ -106,8 +106,8 @@ mod site;
 mod stage;
 mod work;
 
-pub use stillpoint_archive::depot;
 pub use stillpoint_archive::{Class, Identity, Passphrase, PublicKey, Recipient, SecretKey};
+pub use stillpoint_archive::{cloudify, depot};
 
 pub use crate::agents::{Agent, Agents, Link};
 pub use crate::archives::Archives;

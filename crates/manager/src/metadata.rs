@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stillpoint_archive::Archive;
+use stillpoint_archive::cloudify::Snapshot;
 use stillpoint_core::{Error, ErrorKind, Result};
 
 use crate::component::LeftOut;
@@ -16,6 +17,9 @@ const METADATA: &str = "metadata.json";
 
 /// The key in it that is ours.
 const MANAGER: &str = "manager";
+
+/// The kind of a component that is restored from a snapshot of a Cloudify Manager.
+pub(crate) const CLOUDIFY: &str = "cloudify";
 
 /// Bytes of the largest that is read.
 const LONGEST: u64 = 1 << 20;
@@ -93,6 +97,43 @@ impl Metadata {
             ("snapshot_version".to_owned(), self.version.clone().into()),
             (MANAGER.to_owned(), ours),
         ])
+    }
+
+    /// Of a snapshot of a Cloudify Manager, for the components that can place what it holds.
+    pub(crate) fn of_cloudify(
+        product: &str,
+        snapshot: &Snapshot,
+        name: &str,
+        components: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let version = &snapshot.metadata().snapshot_version;
+        let about = serde_json::json!({
+            "kind": CLOUDIFY,
+            "era": snapshot.era().to_string(),
+            "version": version,
+        });
+        let components = components.into_iter().map(|name| About {
+            name,
+            depends_on: Vec::new(),
+            about: about.clone(),
+        });
+        let consistency = Window {
+            begin: Timestamp::UNIX_EPOCH,
+            end: Timestamp::UNIX_EPOCH,
+            micros: 0,
+        };
+        let left_out = LeftOut {
+            what: "a manifest".to_owned(),
+            why: "Cloudify writes none: only checksums against accidents were compared".to_owned(),
+        };
+        Self::new(
+            product,
+            version,
+            name,
+            consistency,
+            components.collect(),
+            vec![left_out],
+        )
     }
 
     /// Reads it from an archive of this name.

@@ -49,14 +49,14 @@ impl Planner<'_> {
     }
 
     fn restore_steps(&self, wish: &RestoreManager, seen: &Seen) -> PlanBuilder<Action> {
-        let (archive, root) = (&wish.archive, seen.root);
+        let (archive, bound) = (&wish.archive, seen.bound);
         let fetch = Work::Fetch {
             archive: archive.clone(),
-            root,
+            bound,
         };
         let verify = Work::Verify {
             archive: archive.clone(),
-            root,
+            bound,
         };
         let check = Work::Check {
             restore: Box::new(wish.clone()),
@@ -114,7 +114,7 @@ impl Planner<'_> {
             let name = format!("stage/{component}");
             let stage = Work::Stage {
                 archive: archive.clone(),
-                root,
+                bound,
                 component: component.clone(),
                 tenants: wish.tenants.clone(),
             };

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use stillpoint_archive::cloudify::Snapshot;
 use stillpoint_archive::{Archive, Error as ArchiveError};
 use stillpoint_core::{ByteSize, Digest, ErrorKind, Result};
 
@@ -13,12 +14,13 @@ use crate::manager::{Inner, Named};
 use crate::metadata::{Metadata, compare};
 use crate::probe::{Token, while_marked};
 use crate::request::RestoreManager;
+use crate::work::Bound;
 
 /// What was found of an archive, and of the manager that it is to be restored to.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) metadata: Metadata,
-    pub(crate) root: Digest,
+    pub(crate) bound: Bound,
     /// Bytes of the archive.
     pub(crate) size: u64,
     /// The components to restore, in their order.
@@ -68,38 +70,77 @@ async fn check_record(inner: &Inner, id: &str, blocked: &mut Vec<String>) -> Res
     Ok(())
 }
 
-async fn look(inner: &Inner, id: &str, blocked: &mut Vec<String>) -> Result<Seen> {
+async fn look(inner: &Arc<Inner>, id: &str, blocked: &mut Vec<String>) -> Result<Seen> {
     let failed = |error| of_archive(id, error);
     let receipt = inner.depot.receipt(id).await.map_err(failed)?;
-    let remote = match inner.depot.open_with(id, inner.keys.options()).await {
+    let sha256 = Digest::new(receipt.sha256.0);
+    let opened = match inner.depot.open_with(id, inner.keys.options()).await {
         Err(ArchiveError::KeyMismatch { .. }) => {
             blocked.push("none of the keys here opens what is sealed in it".to_owned());
             inner.depot.open(id).await
         }
         opened => opened,
     };
-    let remote = remote.map_err(failed)?;
-    let name = id.to_owned();
-    let (metadata, root, locked) = blocking(move || {
-        let archive: &Archive = remote.archive();
-        let root = archive.root().map(|root| Digest::new(root.0));
-        Ok((
-            Metadata::read(archive, &name)?,
-            root,
-            !archive.is_unlocked(),
-        ))
-    })
-    .await?;
+    let (own, name) = (Arc::clone(inner), id.to_owned());
+    let (metadata, root, locked) = match opened {
+        // What others made is read from a copy: only there can it be read leniently.
+        Err(ArchiveError::Refused { .. }) => foreign(inner, id).await?,
+        Ok(remote) if remote.archive().root().is_none() => foreign(inner, id).await?,
+        opened => {
+            let remote = opened.map_err(failed)?;
+            blocking(move || {
+                let archive = remote.archive();
+                let root = archive.root().map(|root| Digest::new(root.0));
+                let metadata = metadata_of(&own, archive, &name)?;
+                Ok((metadata, root, !archive.is_unlocked()))
+            })
+            .await?
+        }
+    };
     if locked && blocked.is_empty() {
         blocked.push("there is no key here for what is sealed in it".to_owned());
     }
     Ok(Seen {
         metadata,
-        root: root.expect("metadata are read only where there is a manifest"),
+        bound: Bound { root, sha256 },
         size: receipt.size,
         chosen: Vec::new(),
         blocked: Vec::new(),
     })
+}
+
+async fn foreign(inner: &Arc<Inner>, id: &str) -> Result<(Metadata, Option<Digest>, bool)> {
+    let making = |source| of_io("making a folder for the archive", &source);
+    let folder = tempfile::tempdir_in(&inner.staging).map_err(making)?;
+    let path = folder.path().join("archive.zip");
+    let downloaded = inner.depot.download(id, &path).await;
+    downloaded.map_err(|error| of_archive(id, error))?;
+    let (own, name) = (Arc::clone(inner), id.to_owned());
+    blocking(move || {
+        let archive = own.keys.open_same(&path, &name, None)?;
+        drop(folder);
+        Ok((metadata_of(&own, &archive, &name)?, None, false))
+    })
+    .await
+}
+
+/// What an archive says of itself; one of a Cloudify Manager is told by what is in it.
+pub(crate) fn metadata_of(inner: &Inner, archive: &Archive, name: &str) -> Result<Metadata> {
+    if archive.root().is_some() {
+        return Metadata::read(archive, name);
+    }
+    let snapshot = Snapshot::of(archive).map_err(|error| of_archive(name, error))?;
+    let placing = inner
+        .components
+        .iter()
+        .filter(|it| it.component.places_cloudify());
+    let names = placing.map(|it| it.name.clone());
+    Ok(Metadata::of_cloudify(
+        &inner.product,
+        &snapshot,
+        name,
+        names,
+    ))
 }
 
 fn check_version(inner: &Inner, metadata: &Metadata, blocked: &mut Vec<String>) {

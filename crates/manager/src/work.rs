@@ -39,7 +39,7 @@ pub(crate) enum Work {
         safety: String,
     },
     /// Bring the archive here.
-    Fetch { archive: String, root: Digest },
+    Fetch { archive: String, bound: Bound },
     /// Remove what was kept.
     Forget { kept: Kept },
     /// Lock one level.
@@ -54,7 +54,7 @@ pub(crate) enum Work {
     /// Make a component ready beside what is there.
     Stage {
         archive: String,
-        root: Digest,
+        bound: Bound,
         component: String,
         tenants: Option<Vec<String>>,
     },
@@ -69,7 +69,16 @@ pub(crate) enum Work {
     /// Check that it works.
     Validate { component: String },
     /// Read all of the archive.
-    Verify { archive: String, root: Digest },
+    Verify { archive: String, bound: Bound },
+}
+
+/// Which archive a plan was made with: another in its place is refused.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Bound {
+    /// The root of its manifest; none: it has no manifest, since Cloudify wrote it.
+    pub(crate) root: Option<Digest>,
+    /// That of all its bytes.
+    pub(crate) sha256: Digest,
 }
 
 /// What a restore has cut over, and kept.
@@ -139,7 +148,7 @@ impl Work {
                 };
                 Ok(task.cut_over(kept).await?)
             }
-            Self::Fetch { archive, root } => task.fetch(&archive, root).await,
+            Self::Fetch { archive, bound } => task.fetch(&archive, bound).await,
             Self::Forget { kept } => Ok(task.forget(kept).await?),
             Self::Lock { level } => Ok(task
                 .with_locks(move |inner, holder| inner.lock_level(level, holder))
@@ -154,10 +163,10 @@ impl Work {
             Self::Safeguard { name } => task.safeguard(&name, key.as_str()).await,
             Self::Stage {
                 archive,
-                root,
+                bound,
                 component,
                 tenants,
-            } => task.stage(archive, root, component, tenants).await,
+            } => task.stage(archive, bound, component, tenants).await,
             Self::Tidy { all: true } => Ok(task.tidy().await?),
             Self::Tidy { all: false } => Ok(task.tidy_fetched().await?),
             Self::Unlock { level } => Ok(task
@@ -166,7 +175,7 @@ impl Work {
             Self::Unsafeguard { name } => Ok(task.remove_archive(&name).await?),
             Self::Unstage { component } => Ok(task.unstage(component).await?),
             Self::Validate { component } => Ok(task.validate(component).await?),
-            Self::Verify { archive, root } => Ok(task.verify(archive, root).await?),
+            Self::Verify { archive, bound } => Ok(task.verify(archive, bound).await?),
         }
     }
 }

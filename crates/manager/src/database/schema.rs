@@ -5,6 +5,7 @@ use stillpoint_core::Result;
 
 use super::Database;
 use super::client::{Server, ident, literal};
+use crate::metadata::CLOUDIFY;
 use crate::probe::Token;
 
 /// Every ordinary table that is not the system's, by its quoted name.
@@ -49,7 +50,7 @@ impl Database {
     /// What stands in the way of restoring here.
     pub(super) fn look(&self, about: &Value) -> Result<Vec<String>> {
         let mut blocked = Vec::new();
-        if about["kind"] != "postgresql" {
+        if about["kind"] != "postgresql" && about["kind"] != CLOUDIFY {
             blocked.push("the archive has something else under this name".to_owned());
         }
         let server = self.server.major()?;

@@ -4,18 +4,24 @@ use std::collections::BTreeMap;
 use std::io::{BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
+use stillpoint_archive::cloudify::Snapshot;
 use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::client::{Server, failed, ident, literal};
 use super::dump::row;
 use super::schema::{counting, quoted};
 use super::{DUMP, Database, ROWS};
-use crate::failure::of_reading;
+use crate::failure::{of_archive, of_reading};
+use crate::metadata::CLOUDIFY;
 use crate::site::Site;
 use crate::stage::Stage;
 
 /// Brings a restored database to a manager's schema.
 pub(super) type Migrate = dyn Fn(&Server, Option<&str>) -> Result<()> + Send + Sync;
+
+/// Makes a database's SQL from a snapshot of a Cloudify Manager, and says what had no place in it.
+pub(super) type FromCloudify =
+    dyn Fn(&Snapshot, &mut dyn FnMut(String)) -> Result<String> + Send + Sync;
 
 /// Bytes of the largest list of tables that is read.
 const LONGEST: u64 = 16 << 20;
@@ -58,8 +64,12 @@ impl Database {
             }
             created => created?,
         }
-        self.fill(stage, &shadow)?;
-        self.check(stage, &shadow)?;
+        if stage.about()["kind"] == CLOUDIFY {
+            self.convert(stage, &shadow)?;
+        } else {
+            self.fill(stage, &shadow)?;
+            self.check(stage, &shadow)?;
+        }
         self.keep_rows(&shadow)?;
         if let Some(migrate) = &self.migrate {
             migrate(&shadow, stage.about()["revision"].as_str())?;
@@ -100,6 +110,18 @@ impl Database {
             return Err(Error::new(ErrorKind::NotFound, message).advise("Create it"));
         }
         maintenance.query(&create).map(drop)
+    }
+
+    /// Fills it with what a snapshot of a Cloudify Manager comes to here.
+    fn convert(&self, stage: &Stage<'_>, shadow: &Server) -> Result<()> {
+        let Some(convert) = &self.cloudify else {
+            let message = "this database places nothing of Cloudify's";
+            return Err(Error::new(ErrorKind::Unsupported, message).advise("Leave it out"));
+        };
+        let failed = |error| of_archive("of a Cloudify Manager", error);
+        let snapshot = Snapshot::of(stage.archive()).map_err(failed)?;
+        let sql = convert(&snapshot, &mut |item| stage.unplaced(item))?;
+        shadow.transaction(&sql)
     }
 
     fn fill(&self, stage: &Stage<'_>, shadow: &Server) -> Result<()> {

@@ -200,7 +200,7 @@ fn instant(seconds: i64, nanos: u32) -> SystemTime {
 }
 
 /// A path that goes only down.
-fn inside(path: &str) -> Result<PathBuf> {
+pub(super) fn inside(path: &str) -> Result<PathBuf> {
     let path = Path::new(path);
     let down = |piece: Piece<'_>| matches!(piece, Piece::Normal(_) | Piece::CurDir);
     match path.components().all(down) {

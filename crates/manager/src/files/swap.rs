@@ -1,16 +1,20 @@
 //! A folder that takes the place of another in one step, and that other, which is kept.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+use stillpoint_archive::Kind;
+use stillpoint_archive::cloudify::Snapshot;
 use stillpoint_core::{Error, ErrorKind, Result, World};
 
-use super::index::Index;
+use super::index::{Index, inside};
 use super::{Files, INDEX, TREE, looking, mirror};
-use crate::failure::of_io;
+use crate::failure::{of_archive, of_io, of_reading};
+use crate::metadata::CLOUDIFY;
 use crate::site::Site;
 use crate::stage::Stage;
 
@@ -51,6 +55,11 @@ impl Files {
         let wrapper = self.wrapper(stage.site())?;
         let making = |source| of_io(&format!("making {}", wrapper.display()), &source);
         fs::create_dir(&wrapper).map_err(making)?;
+        if stage.about()["kind"] == CLOUDIFY {
+            let tree = wrapper.join(TREE);
+            self.take_over(stage, &tree)?;
+            return self.staged(&wrapper, &tree);
+        }
         let extracted = wrapper.join("extracted");
         stage.extract(TREE, &extracted)?;
         let index = Index::read(stage.reader(INDEX)?)?;
@@ -70,11 +79,42 @@ impl Files {
         let tree = wrapper.join(TREE);
         fs::rename(&found, &tree).map_err(looking(&tree))?;
         mirror::remove(&extracted)?;
-        let number = fs::symlink_metadata(&tree).map_err(looking(&tree))?.ino();
+        self.staged(&wrapper, &tree)
+    }
+
+    /// Writes what a snapshot of a Cloudify Manager has for this folder.
+    fn take_over(&self, stage: &Stage<'_>, tree: &Path) -> Result<()> {
+        let making = |source| of_io(&format!("making {}", tree.display()), &source);
+        fs::create_dir(tree).map_err(making)?;
+        let Some(place) = &self.cloudify else {
+            return Ok(());
+        };
+        let failed = |error| of_archive(stage.component, error);
+        let era = Snapshot::of(stage.archive()).map_err(failed)?.era();
+        let entries = stage.archive().entries();
+        for entry in entries.filter(|it| it.kind() == Kind::File) {
+            let Some(path) = place(era, entry.path()) else {
+                continue;
+            };
+            stage.site().check()?;
+            let at = tree.join(inside(&path)?);
+            let writing = |source| of_io(&format!("writing {}", at.display()), &source);
+            fs::create_dir_all(at.parent().unwrap_or(tree)).map_err(writing)?;
+            let mut from = stage.archive().reader(entry.name()).map_err(failed)?;
+            let mut to = File::create_new(&at).map_err(writing)?;
+            io::copy(&mut from, &mut to).map_err(|source| of_reading(stage.component, source))?;
+            mirror::set_mode(&at, entry.mode() & 0o777)?;
+        }
+        Ok(())
+    }
+
+    /// Writes down, last, which folder is the staged one.
+    fn staged(&self, wrapper: &Path, tree: &Path) -> Result<()> {
+        let number = fs::symlink_metadata(tree).map_err(looking(tree))?.ino();
         let staged = wrapper.join(STAGED);
         fs::write(&staged, number.to_string())
             .and_then(|()| File::open(&staged)?.sync_all())
-            .and_then(|()| File::open(&wrapper)?.sync_all())
+            .and_then(|()| File::open(wrapper)?.sync_all())
             .map_err(looking(&staged))
     }
 

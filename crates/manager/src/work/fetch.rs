@@ -2,10 +2,10 @@ use std::fs;
 
 use serde_json::Value;
 use stillpoint_archive::{Assurance, VerifyLevel, Watch, verify};
-use stillpoint_core::{Digest, Error, ErrorKind, Result};
+use stillpoint_core::{Error, ErrorKind, Result};
 
-use super::Task;
 use super::capture::remove_folder;
+use super::{Bound, Task};
 use crate::failure::{blocking, of_archive, of_io, stopped};
 use crate::jobs::Failed;
 
@@ -14,16 +14,16 @@ pub(super) const FETCHED: &str = "archive.zip";
 
 impl Task {
     /// Downloads the archive; one that has its name here is whole.
-    pub(super) async fn fetch(&self, archive: &str, root: Digest) -> Result<Value, Failed> {
+    pub(super) async fn fetch(&self, archive: &str, bound: Bound) -> Result<Value, Failed> {
         let folder = self.folder();
-        let Err(error) = self.fetch_into(archive, root).await else {
+        let Err(error) = self.fetch_into(archive, bound).await else {
             return Ok(Value::Null);
         };
         let left = blocking(move || remove_folder(&folder)).await.is_err();
         Err(Failed { error, left })
     }
 
-    async fn fetch_into(&self, archive: &str, root: Digest) -> Result<()> {
+    async fn fetch_into(&self, archive: &str, bound: Bound) -> Result<()> {
         let (folder, path) = (self.folder(), self.folder().join(FETCHED));
         blocking(move || {
             let failed = |source| of_io(&format!("making {}", folder.display()), &source);
@@ -35,22 +35,30 @@ impl Task {
                 downloaded = self.inner.depot.download(archive, &path) => downloaded,
                 () = self.stop.asked() => return Err(stopped()),
             };
-            downloaded.map_err(|error| of_archive(archive, error))?;
+            let receipt = downloaded.map_err(|error| of_archive(archive, error))?;
+            if receipt.sha256.0 != *bound.sha256.as_bytes() {
+                let message = format!("archive {archive} is not the one that was planned with");
+                return Err(Error::new(ErrorKind::Conflict, message).advise("Plan again"));
+            }
         }
         let (keys, name) = (self.inner.keys.clone(), archive.to_owned());
-        blocking(move || keys.open_same(&path, &name, root).map(drop)).await
+        blocking(move || keys.open_same(&path, &name, bound.root).map(drop)).await
     }
 
     /// Reads every byte of the fetched archive.
-    pub(super) async fn verify(&self, archive: String, root: Digest) -> Result<Value> {
+    pub(super) async fn verify(&self, archive: String, bound: Bound) -> Result<Value> {
         let path = self.folder().join(FETCHED);
         let (keys, stop) = (self.inner.keys.clone(), self.stop.clone());
         blocking(move || {
-            let opened = keys.open_same(&path, &archive, root)?;
+            let opened = keys.open_same(&path, &archive, bound.root)?;
             let watch = Watch::none().cancel(stop.archive());
             let report = verify(&opened, VerifyLevel::Full, &watch)
                 .map_err(|error| of_archive(&archive, error))?;
-            if report.assurance != Assurance::Verified {
+            let wanted = match bound.root {
+                Some(_) => Assurance::Verified,
+                None => Assurance::CrcOnly,
+            };
+            if report.assurance != wanted {
                 let message = format!("archive {archive} cannot be verified");
                 return Err(Error::new(ErrorKind::Corrupt, message).advise("Use another copy"));
             }

@@ -6,16 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use stillpoint_core::{Digest, Error, ErrorKind, Result, World};
+use stillpoint_core::{Error, ErrorKind, Result, World};
 use stillpoint_state::{Batch, Guard};
 
 use super::fetch::FETCHED;
-use super::{Kept, Task};
+use super::{Bound, Kept, Task};
 use crate::failure::{blocking, guarded, of_io};
 use crate::jobs::Failed;
 use crate::manager::Inner;
-use crate::metadata::Metadata;
-use crate::preflight::preflight;
+use crate::preflight::{metadata_of, preflight};
 use crate::request::RestoreManager;
 use crate::site::Site;
 use crate::stage::Stage;
@@ -42,7 +41,7 @@ impl Task {
     pub(super) async fn stage(
         &self,
         archive: String,
-        root: Digest,
+        bound: Bound,
         component: String,
         tenants: Option<Vec<String>>,
     ) -> Result<Value, Failed> {
@@ -50,8 +49,8 @@ impl Task {
         let (path, site) = (self.folder().join(FETCHED), self.site(&component));
         let staged = blocking(move || {
             inner.keep_locked(&token)?;
-            let opened = inner.keys.open_same(&path, &archive, root)?;
-            let metadata = Metadata::read(&opened, &archive)?;
+            let opened = inner.keys.open_same(&path, &archive, bound.root)?;
+            let metadata = metadata_of(&inner, &opened, &archive)?;
             let about = metadata.components.iter().find(|it| it.name == component);
             let about = about.map_or(Value::Null, |it| it.about.clone());
             let named = inner.component(&component)?;
