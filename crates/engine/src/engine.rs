@@ -284,7 +284,7 @@ impl Engine {
         answer.await.map_err(|_| gone())?
     }
 
-    fn kick(&self, id: JobId) {
+    pub(crate) fn kick(&self, id: JobId) {
         // Without a running engine it waits in the state.
         let _ = self.shared.starts.send(id);
     }

@@ -110,9 +110,17 @@
 //! asked for: alarms are levels, none is stored. [`Engine::list`] has what is to come above what
 //! was taken.
 //!
-//! Not there: events for schedules (runs are in the ledger, their jobs have events), and a bound
-//! for the ledger, which grows as the jobs do. Engines that share a state may both fire; a run that
-//! an engine leaves behind is taken over when an engine next starts.
+//! Not there: events for schedules (runs are in the ledger, their jobs have events).
+//!
+//! Engines that share a state may both fire: each run is one engine's at a time, and what an engine
+//! leaves behind is taken over by another one once its lease is over, within two minutes. A run in
+//! which something panics ends as [`RunState::Broken`], and the next one is a new one.
+//!
+//! What is over for long is forgotten once a day: a run and what became of each resource in it
+//! 31 days after its end, but never one of the last 100 of its schedule; a job that a schedule
+//! started, to take or to prune, 31 days after its end, but never before the snapshot that it took
+//! is gone. So "none twice" holds over clocks that are put back by as much; further back a run may
+//! be done again. Jobs that somebody else started stay.
 //!
 //! # Retention
 //!
@@ -151,6 +159,7 @@
 
 mod action;
 mod builder;
+mod caught;
 mod clock;
 mod drive;
 mod engine;

@@ -20,6 +20,10 @@ pub(crate) use self::inventory::Inventory;
 /// Snapshots that one prune deletes at the same time; the provider's own limits are kept besides.
 const AT_ONCE: usize = 8;
 
+/// Before the snapshot and the instant in the key of each job that deletes for a prune or an
+/// expiry. No schedule has such a name, so that it is nobody's run.
+const PRUNES: &str = "schedule/prune/";
+
 /// What a schedule's retention would delete and why everything else stays: to read, to store, to
 /// [carry out](Engine::prune).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -153,7 +157,9 @@ impl Engine {
     async fn delete_above(&self, snapshot: SnapshotId, floor: &[SnapshotId]) -> Result<()> {
         let mut plan = self.plan(&Request::Delete { snapshot }).await?;
         plan.claims.extend(floor.iter().copied().map(Claim::Keep));
-        let job = self.start(&plan).await?;
+        // Under a name, by which it is found once it is to be forgotten.
+        let name = format!("{PRUNES}{snapshot}/{}", self.now());
+        let job = self.start_as(&plan, Some(&name)).await?;
         self.wait(job).await?.into_result().map(|_| ())
     }
 }

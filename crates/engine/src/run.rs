@@ -1,15 +1,14 @@
 //! Drives all jobs: those that are found unfinished, and those that are started.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use stillpoint_core::{Error, ErrorKind, JobId, Result, Retry};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::caught::caught;
 use crate::drive::{Driver, Order};
 use crate::engine::Engine;
 use crate::shared::{Phase, Shared, lock};
@@ -170,15 +169,7 @@ fn spawn(shared: &Arc<Shared>, drivers: &mut JoinSet<()>, job: JobId) {
     let shared = Arc::clone(shared);
     drivers.spawn(async move {
         let driven = drive_to_the_end(Arc::clone(&shared), job, orders);
-        if let Err(panic) = AssertUnwindSafe(driven).catch_unwind().await {
-            let told = panic.downcast_ref::<String>().map(String::as_str);
-            let told = told.or_else(|| panic.downcast_ref::<&str>().copied());
-            let message = format!(
-                "its driver panicked: {}",
-                told.unwrap_or("it did not say why")
-            );
-            let error = Error::new(ErrorKind::Internal, message)
-                .advise("Report it; the next run takes the job over where it was");
+        if let Err(error) = caught("its driver", driven).await {
             give_up(&shared, job, error);
         }
     });
@@ -193,16 +184,14 @@ fn give_up(shared: &Shared, job: JobId, error: Error) {
 }
 
 /// Drives a job until it is over; what stands in the way for a while is waited out.
-async fn drive_to_the_end(shared: Arc<Shared>, job: JobId, orders: mpsc::UnboundedReceiver<Order>) {
-    let mut orders = Some(orders);
+async fn drive_to_the_end(
+    shared: Arc<Shared>,
+    job: JobId,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+) {
     let mut wait = SLOW;
     loop {
-        let inbox = orders.take().unwrap_or_else(|| {
-            let (sender, orders) = mpsc::unbounded_channel();
-            lock(&shared.drivers).insert(job, sender);
-            orders
-        });
-        let driven = match Driver::take_over(Arc::clone(&shared), job, inbox).await {
+        let driven = match Driver::take_over(Arc::clone(&shared), job, orders).await {
             Ok(Some(driver)) => driver.drive().await,
             Ok(None) => Ok(()),
             Err(error) => Err(error),
@@ -216,6 +205,10 @@ async fn drive_to_the_end(shared: Arc<Shared>, job: JobId, orders: mpsc::Unbound
             return;
         }
         tracing::warn!(%job, %error, "the job goes on later");
+        // It is still driven here, by nobody else: two of one name would take each other's lease.
+        let (sender, inbox) = mpsc::unbounded_channel();
+        lock(&shared.drivers).insert(job, sender);
+        orders = inbox;
         let after = match error.retry() {
             Retry::After(after) => after.min(SLOWEST),
             _ => wait,

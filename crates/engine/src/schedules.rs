@@ -1,9 +1,12 @@
 //! Schedules: applied by name, fired by the loop, recorded run by run.
 
+mod adopt;
 mod apply;
+mod attempt;
 mod bosh;
 mod expiry;
 mod fire;
+mod forget;
 mod health;
 mod keeper;
 mod ledger;

@@ -11,7 +11,7 @@ use stillpoint_restore::Record;
 use stillpoint_state::catalogue::Catalogue;
 use stillpoint_state::claims::{Claims, Subject};
 use stillpoint_state::journal::Journal;
-use stillpoint_state::{Batch, Entry, Guard, Revision, State, StateExt};
+use stillpoint_state::{Batch, Entry, Guard, MAX_BATCH_KEYS, Revision, State, StateExt};
 
 use crate::action::StepOutput;
 use crate::job::{Job, JobQuery};
@@ -19,6 +19,7 @@ use crate::plan::{Claim, Effect, JobPlan};
 
 const ACTIVE: &str = "active/";
 const JOBS: &str = "jobs/";
+const ONCE: &str = "once/";
 
 /// How often a batch that others interfere with is built anew.
 pub(crate) const ATTEMPTS: usize = 16;
@@ -117,6 +118,30 @@ impl Store {
     pub(crate) async fn once(&self, key: &str) -> Result<Option<JobId>> {
         let entry = self.state.get(&once_key(key)).await?;
         entry.as_ref().map(decode).transpose()
+    }
+
+    /// The jobs that were started under a key with this prefix, and the keys.
+    pub(crate) async fn started_under(&self, prefix: &str) -> Result<Vec<(String, JobId)>> {
+        let scan = self.state.scan_prefix(&once_key(prefix)).await?;
+        scan.and_then(|entry| {
+            let key = entry.key[ONCE.len()..].to_owned();
+            std::future::ready(decode(&entry).map(|job| (key, job)))
+        })
+        .try_collect()
+        .await
+    }
+
+    /// Forgets a job that is over: first its journal, and last the key that it was started under,
+    /// by which it is found again if this is interrupted.
+    pub(crate) async fn forget(&self, job: JobId, once: &str) -> Result<()> {
+        delete_prefix(&*self.state, &format!("job/{job}/journal/")).await?;
+        let mut batch = Batch::new();
+        batch
+            .delete(plan_key(job), Guard::Any)
+            .delete(job_key(job), Guard::Any)
+            .delete(once_key(once), Guard::Any);
+        self.state.commit(batch).await?;
+        Ok(())
     }
 
     /// What a restore keeps, and its version.
@@ -263,6 +288,19 @@ impl Store {
     }
 }
 
+/// Deletes everything with this prefix, as much of it at once as a batch takes.
+pub(crate) async fn delete_prefix(state: &dyn State, prefix: &str) -> Result<()> {
+    let entries = state.scan_prefix(prefix).await?.collect().await?;
+    for entries in entries.chunks(MAX_BATCH_KEYS) {
+        let mut batch = Batch::new();
+        for entry in entries {
+            batch.delete(&*entry.key, Guard::Any);
+        }
+        state.commit(batch).await?;
+    }
+    Ok(())
+}
+
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|source| {
         Error::new(ErrorKind::Internal, "a value cannot be written as JSON").because(source)
@@ -330,7 +368,7 @@ fn job_key(job: JobId) -> String {
 }
 
 fn once_key(key: &str) -> String {
-    format!("once/{key}")
+    format!("{ONCE}{key}")
 }
 
 fn plan_key(job: JobId) -> String {

@@ -142,7 +142,7 @@ impl Engine {
         }
     }
 
-    async fn start_as(&self, plan: &JobPlan, once: Option<&str>) -> Result<JobId> {
+    pub(crate) async fn start_as(&self, plan: &JobPlan, once: Option<&str>) -> Result<JobId> {
         self.check_writable()?;
         if let Some(blocked) = plan.blocked() {
             return Err(blocked);

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_schedule::policy::{Admission, Due};
 use stillpoint_schedule::{Run, RunKey, Schedule};
+use stillpoint_state::lease::Lease;
 use stillpoint_state::{Batch, Guard};
 
 use super::ledger::{At, LastRun, Ledger, Stored};
@@ -133,22 +134,22 @@ fn record(stored: &At<Stored>, run: Run, now: Timestamp, state: RunState) -> Sch
     }
 }
 
-/// Ends a run, and begins those that waited for it, in one batch; gives those.
+/// Ends a run and its lease, and begins those that waited for it, in one batch; gives those.
 pub(crate) async fn finish(
     ledger: &Ledger,
     key: &RunKey,
+    lease: &Lease,
     end: impl Fn(&mut ScheduledRun),
 ) -> Result<Vec<RunKey>> {
     for _ in 0..crate::store::ATTEMPTS {
-        let Some(mut run) = ledger.run(key).await? else {
-            return Ok(Vec::new());
+        let open = |run: &At<ScheduledRun>| run.value.state.is_open();
+        let Some(mut run) = ledger.run(key).await?.filter(open) else {
+            return give_back(ledger, lease).await.map(|()| Vec::new());
         };
-        if !run.value.state.is_open() {
-            return Ok(Vec::new());
-        }
         end(&mut run.value);
         let ended_at = run.value.ended_at.unwrap_or(run.value.fired_at);
         let mut batch = Batch::new();
+        lease.end(&mut batch);
         ledger.put_run(&mut batch, Guard::At(run.version), &run.value)?;
         match ledger.progress(&key.schedule).await {
             Ok(progress) => {
@@ -171,6 +172,8 @@ pub(crate) async fn finish(
         }
         let begun = promote(ledger, &mut batch, key, &run.value, ended_at).await?;
         match ledger.state.commit(batch).await {
+            // Whoever has it now ends it.
+            Err(error) if lease.is_lost(&error) => return Ok(Vec::new()),
             Err(error) if error.kind() == ErrorKind::Conflict => {}
             other => return other.map(|_| begun),
         }
@@ -179,6 +182,16 @@ pub(crate) async fn finish(
         ErrorKind::Busy,
         format!("run {key} is changed faster than it can end"),
     ))
+}
+
+/// Ends the lease of a run that was over when it was granted.
+pub(crate) async fn give_back(ledger: &Ledger, lease: &Lease) -> Result<()> {
+    let mut batch = Batch::new();
+    lease.end(&mut batch);
+    match ledger.state.commit(batch).await {
+        Err(error) if lease.is_lost(&error) => Ok(()),
+        other => other.map(|_| ()),
+    }
 }
 
 /// Adds to the batch that runs begin which waited for the one that ends.

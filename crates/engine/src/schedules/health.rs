@@ -57,6 +57,13 @@ pub struct SourceHealth {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Alarm {
+    /// The last run broke off: a bug, or a ledger that cannot be read.
+    Broken {
+        /// The run.
+        run: Run,
+        /// What it broke off with.
+        error: ErrorReport,
+    },
     /// The last run could not take everything: the cloud's doing, or the request's.
     Failing {
         /// The run.
@@ -141,19 +148,7 @@ impl Engine {
         } = &stored.value;
         let schedule = spec.effective(*paused);
         let mut alarms = Vec::new();
-        if let Some(last) = &progress.last
-            && let RunState::Failed {
-                failed,
-                unreachable,
-                ..
-            } = &last.state
-        {
-            alarms.push(Alarm::Failing {
-                run: last.run,
-                failed: *failed,
-                unreachable: unreachable.clone(),
-            });
-        }
+        alarms.extend(progress.last.as_ref().and_then(bad_end));
         alarms.extend(progress.missed.map(Alarm::Missed));
         if let Ok(Some(due)) = schedule.next_after(progress.since)
             && now.duration_since(due.at) > schedule.grace()
@@ -238,11 +233,34 @@ impl Engine {
     }
 }
 
+/// The alarm of a run that ended badly.
+fn bad_end(last: &LastRun) -> Option<Alarm> {
+    match &last.state {
+        RunState::Broken { error, .. } => Some(Alarm::Broken {
+            run: last.run,
+            error: error.clone(),
+        }),
+        RunState::Failed {
+            failed,
+            unreachable,
+            ..
+        } => Some(Alarm::Failing {
+            run: last.run,
+            failed: *failed,
+            unreachable: unreachable.clone(),
+        }),
+        _ => None,
+    }
+}
+
 type LastGood = BTreeMap<(String, ResourceRef), (Option<Timestamp>, Option<Timestamp>)>;
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Broken { run, error } => {
+                write!(f, "the run of {} broke off: {}", run.at, error.message)
+            }
             Self::Failing {
                 run,
                 failed,

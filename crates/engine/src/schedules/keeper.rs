@@ -1,5 +1,5 @@
 //! The loop that fires schedules: sleeps until something is due, makes it durable, has it worked
-//! off, and enforces expiries.
+//! off, and enforces expiries. Between that it goes on with what others left, and forgets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,14 +10,20 @@ use stillpoint_schedule::{RunKey, Timeline};
 use stillpoint_state::Revision;
 use tokio::task::JoinSet;
 
+use super::adopt;
+use super::attempt::{Attempted, attempt};
 use super::expiry::Expiries;
 use super::fire::fire;
+use super::forget::forget;
 use super::ledger::{At, Stored};
-use super::work_off::work_off;
+use crate::caught::caught;
 use crate::engine::Engine;
 
-/// The longest sleep while something is to come: a clock that is set meanwhile is seen by then.
+/// The longest sleep: by then a clock is seen that was set meanwhile, and an engine that is gone.
 const LOOK: Duration = Duration::from_secs(60);
+
+/// How often what is over for long is forgotten.
+const FORGET: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long to wait before a state that was away is asked again.
 const SLOW: Duration = Duration::from_secs(1);
@@ -31,7 +37,10 @@ pub(crate) async fn keep(engine: Engine) {
         known: BTreeMap::new(),
         seen: None,
         runs: JoinSet::new(),
-        resumed: false,
+        going: BTreeSet::new(),
+        looked: None,
+        forgetting: JoinSet::new(),
+        forgot: None,
     };
     loop {
         if let Err(error) = keeper.turn().await {
@@ -48,9 +57,14 @@ struct Keeper {
     known: BTreeMap<String, At<Stored>>,
     /// The revision of what is known; none where that has to be read again.
     seen: Option<Revision>,
-    /// The runs that are worked off here. Each gives those that waited for it.
-    runs: JoinSet<Vec<RunKey>>,
-    resumed: bool,
+    /// The runs that are worked off here, and what became of each.
+    runs: JoinSet<(RunKey, Attempted)>,
+    /// Their keys, and those of runs that were given up.
+    going: BTreeSet<RunKey>,
+    /// When, by the time that passed here, we last looked for what others left, and last forgot.
+    looked: Option<Duration>,
+    forgetting: JoinSet<()>,
+    forgot: Option<Duration>,
     expiries: Expiries,
 }
 
@@ -59,10 +73,7 @@ impl Keeper {
         if self.seen.is_none() {
             self.read().await?;
         }
-        if !self.resumed {
-            self.resume().await?;
-            self.resumed = true;
-        }
+        self.look_around().await?;
         let now = self.engine.shared().clock.now();
         while let Some(firing) = self.timeline.pop(now) {
             let Some(stored) = self.known.get(&*firing.schedule) else {
@@ -124,34 +135,66 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes over the runs that are not over: those that a crash left.
-    async fn resume(&mut self) -> Result<()> {
-        for (key, waits) in self.engine.ledger().open(None).await? {
-            if !waits {
-                tracing::debug!(%key, "this run goes on");
+    /// Now and then: goes on with what a crash left, of this engine or another, and forgets.
+    async fn look_around(&mut self) -> Result<()> {
+        let passed = self.engine.shared().clock.passed();
+        let is_time = |last: Option<Duration>, every| {
+            last.is_none_or(|last| passed.saturating_sub(last) >= every)
+        };
+        if is_time(self.looked, LOOK) {
+            for key in adopt::runs(&self.engine, &self.going).await? {
+                tracing::debug!(%key, "this run goes on here");
                 self.begin(key);
             }
+            adopt::jobs(&self.engine).await?;
+            self.looked = Some(passed);
+        }
+        while self.forgetting.try_join_next().is_some() {}
+        if is_time(self.forgot, FORGET) && self.forgetting.is_empty() {
+            let engine = self.engine.clone();
+            self.forgetting.spawn(async move {
+                let forgot = caught("forgetting", forget(&engine)).await.flatten();
+                if let Err(error) = forgot {
+                    tracing::warn!(%error, "what is over for long is forgotten tomorrow");
+                }
+            });
+            self.forgot = Some(passed);
         }
         Ok(())
     }
 
     fn begin(&mut self, key: RunKey) {
-        self.runs.spawn(work_off(self.engine.clone(), key));
+        if !self.going.insert(key.clone()) {
+            return;
+        }
+        let engine = self.engine.clone();
+        self.runs.spawn(async move {
+            let attempted = attempt(&engine, &key).await;
+            (key, attempted)
+        });
+    }
+
+    fn ended(&mut self, key: &RunKey, attempted: Attempted) {
+        match attempted {
+            // It stays among those that are going, so that it is not begun again for ever.
+            Attempted::GivenUp => {}
+            Attempted::Elsewhere => {
+                self.going.remove(key);
+            }
+            Attempted::Over(begun) => {
+                self.going.remove(key);
+                begun.into_iter().for_each(|key| self.begin(key));
+            }
+        }
     }
 
     async fn wait(&mut self, now: Timestamp, expires: Option<Timestamp>) -> Result<()> {
         let shared = self.engine.shared();
         let wake = [self.timeline.wake_at(), expires].into_iter().flatten();
-        let sleep = async {
-            match wake.min() {
-                Some(wake) => {
-                    let left = wake.duration_since(now);
-                    let left = Duration::try_from(left).unwrap_or_default();
-                    shared.clock.sleep(left.min(LOOK)).await;
-                }
-                None => std::future::pending().await,
-            }
-        };
+        let left = wake.min().map_or(LOOK, |wake| {
+            Duration::try_from(wake.duration_since(now)).unwrap_or_default()
+        });
+        let sleep = shared.clock.sleep(left.min(LOOK));
         let seen = self.seen.unwrap_or(Revision::ZERO);
         tokio::select! {
             // In this order always: who simulates it gets equal runs of equal seeds.
@@ -162,7 +205,7 @@ impl Keeper {
             }
             changed = self.expiries.changed() => changed?,
             Some(ended) = self.runs.join_next() => match ended {
-                Ok(begun) => begun.into_iter().for_each(|key| self.begin(key)),
+                Ok((key, attempted)) => self.ended(&key, attempted),
                 Err(error) => tracing::error!(%error, "a run was dropped on the way"),
             },
             () = sleep => {}

@@ -7,10 +7,14 @@
 //! | `run/<name>/<wall>` | a run: there once it is fired, so that nobody fires it again |
 //! | `run-item/<name>/<wall>/<resource>` | what became of one resource in it |
 //! | `run-open/<name>/<wall>` | it is not over: `going` or `waiting` |
+//!
+//! Whoever works a run off has the lease `run/<name>/<wall>`. What is over for long is
+//! [forgotten](super::forget).
 
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{Error, ErrorKind, ResourceRef, Result};
@@ -21,7 +25,7 @@ use stillpoint_state::{Batch, Entry, Guard, Revision, State, StateExt};
 
 use super::run::{RunItem, RunState, ScheduledRun};
 use super::spec::ScheduleSpec;
-use crate::store::{decode, encode};
+use crate::store::{decode, delete_prefix, encode};
 
 pub(crate) const SPECS: &str = "schedule/";
 
@@ -126,6 +130,14 @@ impl Ledger {
             .await
     }
 
+    /// Every run of every schedule: those of a schedule together, oldest first.
+    pub(crate) async fn every_run(&self) -> Result<BoxStream<'static, Result<At<ScheduledRun>>>> {
+        let scan = self.state.scan_prefix("run/").await?;
+        Ok(scan
+            .and_then(|entry| std::future::ready(of(&entry)))
+            .boxed())
+    }
+
     /// What became of each resource in a run so far, by resource.
     pub(crate) async fn items(&self, key: &RunKey) -> Result<Vec<RunItem>> {
         let scan = self.state.scan_prefix(&items_prefix(key)).await?;
@@ -197,15 +209,41 @@ impl Ledger {
         }
     }
 
+    /// Forgets a run that is over: first its items, and last itself, by which it is found again
+    /// if this is interrupted.
+    pub(crate) async fn forget(&self, key: &RunKey, version: Revision) -> Result<()> {
+        delete_prefix(&*self.state, &items_prefix(key)).await?;
+        let mut batch = Batch::new();
+        batch.delete(run_key(key), Guard::At(version));
+        match self.state.commit(batch).await {
+            // Another engine was first.
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
     /// Returns when a schedule may have been applied, paused or removed since.
     pub(crate) async fn changed(&self, since: Revision) -> Result<()> {
         self.state.changed(SPECS, since).await
     }
 }
 
+/// What the keys of all jobs begin with that schedules start.
+pub(crate) const JOBS: &str = "schedule/";
+
+/// What the keys of the jobs of a run begin with.
+pub(crate) fn jobs_of(key: &RunKey) -> String {
+    format!("{JOBS}{key}/")
+}
+
 /// The key under which the job of one resource in a run is started once.
 pub(crate) fn once(key: &RunKey, resource: &ResourceRef) -> String {
-    format!("schedule/{key}/{resource}")
+    format!("{}{resource}", jobs_of(key))
+}
+
+/// The lease of whoever works a run off.
+pub(crate) fn lease_name(key: &RunKey) -> String {
+    run_key(key)
 }
 
 fn at<T: serde::de::DeserializeOwned>(entry: Option<Entry>) -> Result<Option<At<T>>> {

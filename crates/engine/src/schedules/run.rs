@@ -34,6 +34,14 @@ pub struct ScheduledRun {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunState {
+    /// It broke off: something panicked, or what is stored of it cannot be read. What it had
+    /// taken is in its items; nothing was pruned. It is not done again.
+    Broken {
+        /// How many snapshots were taken until then.
+        taken: usize,
+        /// What it broke off with.
+        error: ErrorReport,
+    },
     /// Everything it selected was taken.
     Done {
         /// How many snapshots.

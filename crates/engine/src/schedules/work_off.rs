@@ -11,10 +11,12 @@ use futures_util::stream;
 use jiff::Timestamp;
 use stillpoint_core::{Error, ErrorKind, ErrorReport, ResourceRef, Result, Retry};
 use stillpoint_schedule::RunKey;
+use stillpoint_state::lease::Lease;
 
 use super::fire;
-use super::ledger::once;
+use super::ledger::{At, once};
 use super::run::{ItemResult, RunItem, RunState, ScheduledRun};
+use crate::caught::caught;
 use crate::engine::Engine;
 use crate::retention::Pruned;
 use crate::run::is_lasting;
@@ -29,35 +31,12 @@ const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// How long to wait before a run goes on whose state was away.
-const SLOW: Duration = Duration::from_secs(1);
-const SLOWEST: Duration = Duration::from_secs(60);
-
-/// Works a run off, however often the state is away meanwhile; gives the runs that waited for it.
-pub(crate) async fn work_off(engine: Engine, key: RunKey) -> Vec<RunKey> {
-    let mut wait = SLOW;
-    loop {
-        match try_work_off(&engine, &key).await {
-            Ok(begun) => return begun,
-            Err(error) if is_lasting(&error) => {
-                tracing::error!(%key, %error, "this run cannot be worked off");
-                return Vec::new();
-            }
-            Err(error) => tracing::warn!(%key, %error, "the run goes on later"),
-        }
-        engine.shared().clock.sleep(wait).await;
-        wait = (wait * 2).min(SLOWEST);
-    }
-}
-
-async fn try_work_off(engine: &Engine, key: &RunKey) -> Result<Vec<RunKey>> {
+/// Works a run off that whoever calls has the lease of; gives the runs that waited for it.
+pub(crate) async fn work_off(engine: &Engine, key: &RunKey, lease: &Lease) -> Result<Vec<RunKey>> {
     let ledger = engine.ledger();
-    let Some(run) = ledger
-        .run(key)
-        .await?
-        .filter(|run| run.value.state == RunState::Going)
-    else {
-        return Ok(Vec::new());
+    let going = |run: &At<ScheduledRun>| run.value.state == RunState::Going;
+    let Some(run) = ledger.run(key).await?.filter(going) else {
+        return fire::give_back(ledger, lease).await.map(|()| Vec::new());
     };
     let run = run.value;
     let settled = ledger.items(key).await?;
@@ -87,7 +66,7 @@ async fn try_work_off(engine: &Engine, key: &RunKey) -> Result<Vec<RunKey>> {
     let pruned = prune(engine, key, &taken).await?;
     let state = end(taken.len(), items.len() - taken.len(), found.unreachable);
     let now = engine.shared().clock.now();
-    fire::finish(ledger, key, |run| {
+    fire::finish(ledger, key, lease, |run| {
         run.state = state.clone();
         run.ended_at = Some(now);
         run.pruned.clone_from(&pruned);
@@ -147,7 +126,8 @@ async fn take(
     if let Ok(left) = Duration::try_from(left) {
         shared.clock.sleep(left).await;
     }
-    let (job, result) = match take_once(engine, run, key, &resource).await {
+    let took = caught("taking it", take_once(engine, run, key, &resource)).await;
+    let (job, result) = match took.unwrap_or_else(|panicked| Err((None, panicked))) {
         Ok((job, snapshot)) => (Some(job), ItemResult::Taken(snapshot)),
         Err((job, error)) => {
             tracing::warn!(%key, %resource, %error, "it could not be taken");

@@ -2,12 +2,12 @@ use jiff::civil::date;
 use stillpoint_core::ErrorKind;
 use stillpoint_engine::{Applied, SchedulePlan, ScheduleSpec, Select, Subject, Warning};
 use stillpoint_iaas::OperationKind;
-use stillpoint_iaas::sim::{At, Fault};
+use stillpoint_iaas::sim::{At, Fault, Personality};
 use stillpoint_schedule::Schedule;
 use stillpoint_schedule::retention::Keep;
 use stillpoint_schedule::schedule::Pause;
 
-use crate::bed::{Bed, at, cron, hours, nightly, on};
+use crate::bed::{Bed, at, cron, hours, nightly, of_web_1, on};
 
 #[tokio::test(start_paused = true)]
 async fn the_same_name_is_the_same_schedule() {
@@ -144,6 +144,15 @@ async fn what_is_odd_is_said() {
         warnings(&bed, &unverified).await,
         [Warning::NeverVerified { provider: None }]
     );
+    // Where nobody can read a snapshot back, the same is said of the provider, and where nothing
+    // is to be deleted it does not matter.
+    let unread = Bed::on(Personality::Process);
+    let (one, provider) = (of_web_1(cron("0 2 * * *")), Some("prod".to_owned()));
+    assert_eq!(
+        warnings(&unread, &kept(one.clone())).await,
+        [Warning::NeverVerified { provider }]
+    );
+    assert_eq!(warnings(&unread, &one).await, [Warning::KeepsEverything]);
     let mut nothing = kept(nightly());
     nothing.of = Subject::Instances(Select::label("backup", "typo"));
     assert_eq!(warnings(&bed, &nothing).await, [Warning::SelectsNothing]);

@@ -107,6 +107,11 @@ impl Bed {
         self.cloud.crash();
     }
 
+    /// As kill -9 does, where what was asked of the cloud does not die with who asked.
+    pub(crate) fn die(&mut self) {
+        self.driving.abort();
+    }
+
     /// Only looks, as another process does while nothing drives.
     pub(crate) fn look(&mut self) {
         let builder = Engine::builder(Arc::clone(&self.state))
@@ -128,8 +133,12 @@ impl Bed {
 
     /// Another engine beside the one there is, on the same state.
     pub(crate) fn another(&self) -> (Engine, JoinHandle<Result<()>>) {
+        self.another_on(&self.state)
+    }
+
+    pub(crate) fn another_on(&self, state: &Arc<dyn State>) -> (Engine, JoinHandle<Result<()>>) {
         let more = |builder: EngineBuilder| builder.node("another");
-        start(&self.cloud, &self.state, &self.clock, more)
+        start(&self.cloud, state, &self.clock, more)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -177,17 +177,3 @@ async fn starts_are_spread_and_runs_are_not() {
     assert_ne!(minutes[0].1, minutes[1].1);
     assert_eq!(bed.runs().await, ["02T02:00 done 2", "03T02:00 done 2"]);
 }
-
-#[tokio::test(start_paused = true)]
-async fn two_engines_on_one_state_do_nothing_twice() {
-    let bed = Bed::new();
-    let (_other, driving) = bed.another();
-    bed.apply(&nightly()).await;
-    bed.until(at("04T12:00")).await;
-    assert_eq!(
-        bed.runs().await,
-        ["02T02:00 done 2", "03T02:00 done 2", "04T02:00 done 2"]
-    );
-    bed.check_none_twice("two engines").await;
-    driving.abort();
-}
