@@ -15,8 +15,9 @@ pub(crate) async fn caught<T>(what: &str, future: impl Future<Output = T>) -> Re
     let output = AssertUnwindSafe(future).catch_unwind().await;
     output.map_err(|panic| {
         let message = format!("{what} panicked: {}", said(&*panic));
-        Error::new(ErrorKind::Internal, message)
-            .advise("Report it: it is a bug, here or in a provider. A job goes on with the next run")
+        Error::new(ErrorKind::Internal, message).advise(
+            "Report it: it is a bug, here or in a provider. A job goes on with the next run",
+        )
     })
 }
 

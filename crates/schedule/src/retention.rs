@@ -52,6 +52,6 @@ pub use self::{
 pub(crate) use self::{
     nodes::{Node, Nodes, decide},
     period::Periods,
-    plan::number,
+    plan::{check_order, newest_first, number},
     series::{Rules, series},
 };

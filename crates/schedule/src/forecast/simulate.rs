@@ -10,7 +10,7 @@ use crate::{
         component::{Component, Held},
     },
     hash::{fraction, hash},
-    retention::{Health, Node, Periods, Snapshot, number},
+    retention::{Health, Node, Periods, Snapshot, check_order, newest_first, number},
     run::Run,
 };
 
@@ -25,10 +25,8 @@ pub fn forecast(scenario: &Scenario<'_>) -> Result<Forecast, ForecastError> {
     if !(0.0..=1.0).contains(&failure) {
         return Err(ForecastError::Probability { failure });
     }
-    // The same checks as for a plan, before anything else.
-    scenario
-        .keep
-        .plan(scenario.policy, scenario.inventory, now)?;
+    // What no plan could be made from is refused, before anything else.
+    scenario.keep.rules(now)?;
     let ends = day_ends(scenario).ok_or(ForecastError::EndOfTime { now, days })?;
     let end = ends.last().map_or(now, |(_, end)| *end);
 
@@ -87,9 +85,7 @@ struct Simulation<'a> {
 
 impl<'a> Simulation<'a> {
     fn start(scenario: &'a Scenario<'a>) -> Result<Self, ForecastError> {
-        let mut oldest_first: Vec<&Snapshot> = scenario.inventory.iter().collect();
-        oldest_first.sort_unstable_by(|a, b| (a.taken_at, &a.id).cmp(&(b.taken_at, &b.id)));
-        let nodes = number(scenario.keep, scenario.policy, &oldest_first)?.nodes;
+        let (oldest_first, nodes) = oldest_first(scenario)?;
 
         let mut sources: HashMap<&str, u32> = HashMap::new();
         for (snapshot, node) in oldest_first.iter().zip(&nodes) {
@@ -300,6 +296,23 @@ impl<'a> Simulation<'a> {
             ..day
         };
     }
+}
+
+/// The inventory from its oldest, numbered as the planner numbers it.
+fn oldest_first<'a>(
+    scenario: &Scenario<'a>,
+) -> Result<(Vec<&'a Snapshot>, Vec<Node>), ForecastError> {
+    let mut snapshots = newest_first(scenario.inventory);
+    let nodes = number(scenario.keep, scenario.policy, &snapshots)?;
+    check_order(&nodes, &snapshots)?;
+    let mut nodes = nodes.nodes;
+    let last = nodes.len().saturating_sub(1) as u32;
+    for parent in nodes.iter_mut().flat_map(|node| &mut node.parents) {
+        *parent = last - *parent;
+    }
+    nodes.reverse();
+    snapshots.reverse();
+    Ok((snapshots, nodes))
 }
 
 /// The component of every source: sources that groups or dependencies tie together share one.

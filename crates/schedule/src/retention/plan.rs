@@ -228,15 +228,44 @@ impl Plan {
     }
 }
 
-/// An inventory, newest first; of the same instant in a fixed order.
-fn newest_first(inventory: &[Snapshot]) -> Vec<&Snapshot> {
-    // The times beside the references: following them all for each comparison is slow.
-    let mut keyed: Vec<(Timestamp, &Snapshot)> = inventory
+/// An inventory, newest first; of the same instant by source, and of the same source by id.
+pub(crate) fn newest_first(inventory: &[Snapshot]) -> Vec<&Snapshot> {
+    let sources = ranks(inventory);
+    // Numbers beside the references: to follow these for each comparison is slow, and a service
+    // takes very many sources at the same instant.
+    let mut keyed: Vec<(Timestamp, u32, &Snapshot)> = inventory
         .iter()
-        .map(|snapshot| (snapshot.taken_at, snapshot))
+        .zip(sources)
+        .map(|(snapshot, source)| (snapshot.taken_at, source, snapshot))
         .collect();
-    keyed.sort_unstable_by(|(a_at, a), (b_at, b)| b_at.cmp(a_at).then_with(|| b.id.cmp(&a.id)));
-    keyed.into_iter().map(|(_, snapshot)| snapshot).collect()
+    keyed.sort_unstable_by(|(a_at, a_source, a), (b_at, b_source, b)| {
+        (b_at, b_source)
+            .cmp(&(a_at, a_source))
+            .then_with(|| b.id.cmp(&a.id))
+    });
+    keyed.into_iter().map(|(.., snapshot)| snapshot).collect()
+}
+
+/// Of each snapshot the place of its source among all sources in order.
+fn ranks(inventory: &[Snapshot]) -> Vec<u32> {
+    let mut numbers = HashMap::new();
+    let of_each: Vec<u32> = inventory
+        .iter()
+        .map(|snapshot| {
+            let next = numbers.len() as u32;
+            *numbers.entry(&*snapshot.source).or_insert(next)
+        })
+        .collect();
+    let mut names: Vec<(&str, u32)> = numbers.into_iter().collect();
+    names.sort_unstable();
+    let mut ranks = vec![0; names.len()];
+    for (rank, (_, number)) in (0..).zip(names) {
+        ranks[number as usize] = rank;
+    }
+    of_each
+        .into_iter()
+        .map(|number| ranks[number as usize])
+        .collect()
 }
 
 /// The reasons that do not depend on other snapshots.
@@ -374,7 +403,7 @@ pub(crate) fn number(
 }
 
 /// Refuses snapshots that depend on each other in a circle.
-fn check_order(nodes: &Nodes, inventory: &[&Snapshot]) -> Result<(), RetentionError> {
+pub(crate) fn check_order(nodes: &Nodes, inventory: &[&Snapshot]) -> Result<(), RetentionError> {
     let nodes = &nodes.nodes;
     if nodes.iter().all(|node| node.parents.is_empty()) {
         return Ok(());
