@@ -1,19 +1,14 @@
-//! Time on a processor: what is long is interrupted on a busy machine, and a clock on the wall
-//! would count that.
+//! Time on a processor: on a busy machine a clock on the wall would count who else has a turn.
 
-use std::fs;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use stillpoint_benches::Laps;
 
 /// How long this thread has run since it began.
 pub(crate) fn on_cpu() -> Duration {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("this is Linux");
-    let nanoseconds = text
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("nanoseconds on a processor come first"))
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Runs a round and adds the time that it was on a processor.

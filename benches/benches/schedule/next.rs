@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use stillpoint_benches::{Laps, Table, setting};
 
+use crate::cpu::time;
 use crate::peers::{Contender, NAMES, contenders};
 
 /// Answers in a lap: every expression meets a change of the clock in as many, and none goes on
@@ -55,7 +56,7 @@ fn measure(contenders: &[Contender; 3], count: usize) -> [String; 3] {
     for _ in 0..setting("STILLPOINT_BENCH_ROUNDS", 25) {
         for (contender, laps) in contenders.iter().zip(&mut laps) {
             if let Some(contender) = contender {
-                laps.time(|| black_box(contender.chain(count)));
+                time(laps, || black_box(contender.chain(count)));
             }
         }
     }

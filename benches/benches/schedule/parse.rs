@@ -5,6 +5,7 @@ use std::hint::black_box;
 use stillpoint_benches::{Laps, Table, setting};
 use stillpoint_schedule::Cron;
 
+use crate::cpu::time;
 use crate::peers::{NAMES, croner_parser, with_seconds};
 
 /// Parses in a lap.
@@ -18,9 +19,15 @@ pub(crate) fn table() -> Table<5> {
         let (parser, seconds) = (croner_parser(), with_seconds(expression));
         let (mut ours, mut croner, mut cron) = (Laps::default(), Laps::default(), Laps::default());
         for _ in 0..setting("STILLPOINT_BENCH_ROUNDS", 25) {
-            ours.time(|| lap(|| Cron::parse(black_box(expression)).is_ok()));
-            croner.time(|| lap(|| parser.parse(black_box(expression)).is_ok()));
-            cron.time(|| lap(|| black_box(&seconds).parse::<cron::Schedule>().is_ok()));
+            time(&mut ours, || {
+                lap(|| Cron::parse(black_box(expression)).is_ok())
+            });
+            time(&mut croner, || {
+                lap(|| parser.parse(black_box(expression)).is_ok())
+            });
+            time(&mut cron, || {
+                lap(|| black_box(&seconds).parse::<cron::Schedule>().is_ok())
+            });
         }
         let each = |laps: &Laps| format!("{} ns", laps.median().as_nanos() / u128::from(TIMES));
         let goal = if expression == "0 7 * * *" {
