@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::{Bench, Story};
 use stillpoint_core::SnapshotState;
+use stillpoint_iaas::OperationKind;
 use stillpoint_iaas::sim::{At, Call, Fault, Personality};
 use stillpoint_restore::Outcome;
 
@@ -116,4 +117,21 @@ async fn meets(personality: Personality, story: Story, call: Call, fault: Fault,
     }
     bench.check_no_orphans(&what).await;
     true
+}
+
+/// A system that breaks its promise of how late an effect may be: the second attempt has begun
+/// when the first one's effect comes after all.
+#[tokio::test(start_paused = true)]
+async fn a_twin_is_removed() {
+    let bench = Bench::new(Personality::Rest);
+    let settle = bench.cloud.capabilities().identity.settle();
+    let (soon, later) = (Duration::from_secs(10), Duration::from_secs(60));
+    let submit = At::submit(OperationKind::Snapshot);
+    let by = settle + soon;
+    bench.cloud.fault(submit, Fault::PromiseBroken { by });
+    bench.cloud.fault(submit.nth(2), Fault::Slow { by: later });
+    let taken = bench.take().await.unwrap();
+    assert_eq!(taken.parts.len(), 2);
+    assert_eq!(bench.cloud.faults_left(), 0);
+    bench.check_no_orphans("a twin").await;
 }

@@ -2,9 +2,10 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Bench, CHUNK, Story};
+use common::{Bench, CHUNK, Fuse, Story};
 use stillpoint_core::{Consistency, ErrorKind, Memory, SnapshotState, World};
 use stillpoint_engine::{JobQuery, Request, Restore, Take, Target};
 use stillpoint_iaas::sim::{At, Fault, NewInstance, Personality};
@@ -186,6 +187,19 @@ async fn once_is_once() {
         bench.engine.jobs(&JobQuery::default()).await.unwrap().len(),
         1
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_nobody_acknowledged_is_driven_if_it_was_made() {
+    let mut bench = Bench::new(Personality::Rest);
+    let fuse = Fuse::losing(Arc::clone(&bench.state), 1);
+    bench.drive_on(fuse);
+    let take = Request::Take(Take::of(bench.web.clone()));
+    let plan = bench.engine.plan(&take).await.unwrap();
+    let lost = bench.engine.start(&plan).await.unwrap_err();
+    assert_eq!(lost.world(), World::Unknown, "{lost}");
+    let jobs = bench.engine.jobs(&JobQuery::default()).await.unwrap();
+    assert!(bench.finish(jobs[0].id).await.is_good());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use stillpoint_core::{ErrorKind, JobId, Labels, Snapshot, SnapshotId, SnapshotState};
+use stillpoint_core::{
+    Error, ErrorKind, JobId, Labels, Result, Snapshot, SnapshotId, SnapshotState,
+};
 use stillpoint_state::catalogue::{Author, Catalogue, Change, Changed, Query, Row, replay};
-use stillpoint_state::{Batch, Memory, Revision, State, StateExt};
+use stillpoint_state::{Batch, Committed, Entry, Memory, Revision, Scan, State, StateExt};
 
 /// What is done to the catalogue: which of three snapshots, and how.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +22,8 @@ enum Step {
     Pin(u8),
     Remove(u8),
     Rename(u8, u8),
+    /// Several fields at once, as a job does at its end.
+    Rewrite(u8, u8),
     Unpin(u8),
 }
 
@@ -30,6 +36,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         snapshot().prop_map(Step::Pin),
         snapshot().prop_map(Step::Remove),
         (snapshot(), 0_u8..3).prop_map(|(id, to)| Step::Rename(id, to)),
+        (snapshot(), 0_u8..3).prop_map(|(id, to)| Step::Rewrite(id, to)),
         snapshot().prop_map(Step::Unpin),
     ];
     prop::collection::vec(step, 0..60)
@@ -100,6 +107,21 @@ impl Bed {
             Step::Remove(number) => {
                 if let Ok(row) = self.catalogue.get(id(number)).await {
                     self.remove(&anna, &row).await;
+                }
+                return;
+            }
+            Step::Rewrite(number, to) => {
+                if let Ok(row) = self.catalogue.get(id(number)).await {
+                    let after = Snapshot {
+                        name: format!("name-{to}"),
+                        description: format!("of second {second}"),
+                        taken_at: (to > 0).then_some(at(second)),
+                        schedule: (to > 1).then(|| "nightly".to_owned()),
+                        ..row.snapshot.clone()
+                    };
+                    let mut batch = Batch::new();
+                    anna.update(&mut batch, &row, &after).unwrap();
+                    self.state.commit(batch).await.unwrap();
                 }
                 return;
             }
@@ -211,6 +233,61 @@ async fn only_what_is_gone_is_forgotten_and_only_in_time() {
     assert_eq!(bed.catalogue.forget_removed(at(6)).await.unwrap(), 1);
     assert_eq!(bed.changes().await.len(), 101);
     assert_eq!(replay(&bed.changes().await).unwrap(), bed.listed().await);
+}
+
+/// A state that is cut off after one commit.
+#[derive(Debug)]
+struct CutOff(Arc<dyn State>, AtomicUsize);
+
+impl std::fmt::Display for CutOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[async_trait]
+impl State for CutOff {
+    async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.0.get(key).await
+    }
+
+    async fn scan(&self, from: &str, to: &str) -> Result<Scan> {
+        self.0.scan(from, to).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed> {
+        match self.1.fetch_add(1, Ordering::SeqCst) {
+            0 => self.0.commit(batch).await,
+            _ => Err(Error::new(ErrorKind::Unavailable, "it is cut off")),
+        }
+    }
+
+    async fn changed(&self, prefix: &str, since: Revision) -> Result<()> {
+        self.0.changed(prefix, since).await
+    }
+}
+
+#[tokio::test]
+async fn what_is_half_forgotten_does_not_come_back() {
+    let bed = Bed::new();
+    bed.insert(&bed.anna(0), 1).await;
+    for number in 0..150 {
+        let (anna, name) = (bed.anna(1), format!("name-{number}"));
+        anna.rename(snapshot(1).id, &name).await.unwrap();
+    }
+    let row = bed.catalogue.get(snapshot(1).id).await.unwrap();
+    bed.remove(&bed.anna(2), &row).await;
+    for commits in 0..3 {
+        let cut_off = CutOff(Arc::clone(&bed.state), AtomicUsize::new(0));
+        let cut_off = Catalogue::new(Arc::new(cut_off));
+        let forgotten = cut_off.forget_removed(at(9)).await;
+        assert_eq!(forgotten.is_ok(), commits == 2, "{commits}: {forgotten:?}");
+        assert!(
+            replay(&bed.changes().await).unwrap().is_empty(),
+            "{commits}"
+        );
+    }
+    assert_eq!(bed.changes().await, []);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use stillpoint_core::Result;
+use stillpoint_core::{Error, ErrorKind, Result, World};
 use stillpoint_state::{Batch, Committed, Entry, Revision, Scan, State};
 use tokio::sync::Notify;
 
@@ -26,6 +26,8 @@ enum Then {
     GoOn,
     /// Everything stands still: there the test kills the engine.
     Halt,
+    /// The answer is lost.
+    Lose,
     /// Who commits panics.
     Panic,
 }
@@ -45,6 +47,11 @@ impl Fuse {
         Self::made(inner, at, true, Then::Panic)
     }
 
+    /// One whose n-th commit is made, and not acknowledged.
+    pub fn losing(inner: Arc<dyn State>, at: usize) -> Arc<Self> {
+        Self::made(inner, at, true, Then::Lose)
+    }
+
     fn made(inner: Arc<dyn State>, at: usize, after: bool, then: Then) -> Arc<Self> {
         let (left, commits) = (AtomicUsize::new(at), AtomicUsize::new(0));
         Arc::new(Self {
@@ -60,7 +67,7 @@ impl Fuse {
     async fn blow(&self) {
         self.blown.notify_one();
         match self.then {
-            Then::GoOn => {}
+            Then::GoOn | Then::Lose => {}
             Then::Halt => std::future::pending().await,
             Then::Panic => panic!("as a test asked"),
         }
@@ -97,6 +104,9 @@ impl State for Fuse {
         let committed = self.inner.commit(batch).await;
         if blows {
             self.blow().await;
+            if let Then::Lose = self.then {
+                return Err(Error::new(ErrorKind::Unavailable, "no answer").leaving(World::Unknown));
+            }
         }
         committed
     }
