@@ -10,7 +10,7 @@ use stillpoint_iaas::OperationKind;
 use stillpoint_iaas::sim::{At, Call, Fault};
 use stillpoint_state::State;
 
-use crate::bed::{Bed, at, cron, hours, nightly, of_web_1};
+use crate::bed::{Bed, at, cron, hours, nightly, of_web_1, on};
 use crate::meddled::{Meddle, Meddled, Verb};
 
 /// A bed whose engine loses its state while the flag is up.
@@ -147,4 +147,33 @@ async fn a_run_is_not_written_over_whatever_was_read_of_it() {
     bed.until(at("05T12:00")).await;
     assert_eq!(bed.runs().await[3], "05T02:00 done 2");
     bed.check_none_twice("written over").await;
+}
+
+/// A schedule counts from when it is changed: where the clock went back, from before runs that
+/// were fired.
+#[tokio::test(start_paused = true)]
+async fn those_that_were_fired_keep_no_other_from_it() {
+    let mut bed = Bed::new();
+    let calls = AtomicUsize::new(0);
+    let state: Arc<dyn State> = Meddled::new(&bed.state, move |verb| {
+        let calls = calls.fetch_add(1, Ordering::SeqCst);
+        assert!(calls < 100_000, "it is tried for ever: {verb:?}");
+        Meddle::Pass
+    });
+    bed.up_on(&state);
+    bed.apply(&on(cron("0 * * * *"))).await;
+    bed.until(at("01T15:10")).await;
+    let before = bed.engine.schedule_runs("nightly").await.unwrap();
+    bed.jump(-hours(3));
+    bed.apply(&on(cron("0,30 * * * *"))).await;
+    bed.until(at("01T14:10")).await;
+    let times = ["12:30", "13:00", "13:30", "14:00", "15:00"];
+    let done = times.map(|time| format!("01T{time} done 2"));
+    assert_eq!(bed.runs().await, done);
+    let after = bed.engine.schedule_runs("nightly").await.unwrap();
+    assert_eq!(
+        [&after[1], &after[3], &after[4]],
+        [&before[0], &before[1], &before[2]]
+    );
+    bed.check_none_twice("fired before").await;
 }
