@@ -82,6 +82,13 @@
 //! uploaded; one from there is fetched to it before it is restored. The folder needs room for as
 //! many archives as are on their way at once.
 //!
+//! # Room
+//!
+//! A plan is blocked where the folder that an archive is made in has less room than the data of the
+//! snapshot takes unpacked, holes aside: how well it packs nobody knows before. A restore from a
+//! depot is where the staging folder has no room for the archive. What else fills the disk
+//! meanwhile ends the job, which leaves nothing there.
+//!
 //! # Sealing
 //!
 //! [`Export::seal_for`] names [recipients](TransferBuilder::recipient); volumes and description

@@ -3,6 +3,7 @@
 mod export;
 mod import;
 mod restore;
+mod room;
 
 use jiff::{SignedDuration, Timestamp};
 use stillpoint_core::{Digest, Result, Snapshot};

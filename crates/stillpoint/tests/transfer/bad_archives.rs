@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use stillpoint::{Error, ErrorKind, JobQuery, Stillpoint};
 use stillpoint_archive::{Archive, EntryOptions, WriteOptions, create};
 
-use crate::bed::{Bed, WEB};
+use crate::bed::Bed;
 use crate::{backup, depot, end, exported, names, path_of, refused, with_snapshot};
 
 /// A place to bring archives to, with nothing known there.
-struct Elsewhere {
-    bed: Bed,
-    still: Stillpoint,
-    whole: PathBuf,
+pub(crate) struct Elsewhere {
+    pub(crate) bed: Bed,
+    pub(crate) still: Stillpoint,
+    pub(crate) whole: PathBuf,
 }
 
 impl Elsewhere {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (from, still, _, exported) = exported().await;
         end(still).await;
         let bed = Bed::empty_in(&std::env::temp_dir());
@@ -35,7 +35,7 @@ impl Elsewhere {
     }
 
     /// An archive with the same volumes, and another description of them.
-    fn forge(&self, change: impl FnOnce(&mut Value)) -> PathBuf {
+    pub(crate) fn forge(&self, change: impl FnOnce(&mut Value)) -> PathBuf {
         let whole = Archive::open(&self.whole).unwrap();
         let mut document: Value =
             serde_json::from_slice(&whole.read("snapshot.json").unwrap()).unwrap();
@@ -53,7 +53,7 @@ impl Elsewhere {
     }
 
     /// Neither import nor restore begins with it.
-    async fn refuses(&self, archive: &Path, kind: ErrorKind, says: &str) {
+    pub(crate) async fn refuses(&self, archive: &Path, kind: ErrorKind, says: &str) {
         let import = self.still.import(archive).await.map(drop).unwrap_err();
         let restore = self.still.restore_from(archive).to_new("web-2").on("here");
         let restore = restore.await.map(drop).unwrap_err();
@@ -173,6 +173,25 @@ async fn a_description_that_lies_is_refused() {
         (
             "control characters",
             Box::new(move |it| part(it, 0, "disk", json!("a\u{1b}[2J"))),
+        ),
+        (
+            "control characters",
+            Box::new(move |it| part(it, 0, "disk", json!(""))),
+        ),
+        (
+            "control characters",
+            Box::new(|it| it["snapshot"]["name"] = json!("n".repeat(256))),
+        ),
+        (
+            "control characters",
+            Box::new(|it| it["snapshot"]["labels"] = json!({ "a\nb": "c" })),
+        ),
+        (
+            "0 parts in 0",
+            Box::new(|it| {
+                it["volumes"] = json!([]);
+                it["snapshot"]["parts"] = json!([]);
+            }),
         ),
         (
             "2 parts in 1",
@@ -354,33 +373,46 @@ async fn a_depot_has_only_what_was_put_there() {
     end(still).await;
 }
 
-/// A disk that is full ends an export, and has nothing of it.
+/// A disk that is full is seen before anything begins; one that fills up meanwhile ends the job,
+/// and has nothing of it.
 #[tokio::test]
 #[ignore = "mounts a tmpfs, as root; .ci/run runs it"]
 async fn a_full_disk() {
-    let bed = Bed::new().await;
-    let small = bed.path().join("small");
-    fs::create_dir(&small).unwrap();
-    let mount = |arguments: &[&str]| {
-        let ran = Command::new("mount").args(arguments).arg(&small).status();
+    let depots = tempfile::tempdir().unwrap();
+    let staging = depots.path().join("staging");
+    let (bed, still, before) = with_snapshot(|it| depot(it, depots.path())).await;
+    let mount = |arguments: &[&str], to: &Path| {
+        let ran = Command::new("mount").args(arguments).arg(to).status();
         assert!(ran.unwrap().success());
     };
-    mount(&["-t", "tmpfs", "-o", "size=16k", "none"]);
-    let still = bed.start();
-    let before = still.snapshot(WEB).await.unwrap();
-    let error = still.export(before.id).to(&small).await.unwrap_err();
+    let small = bed.path().join("small");
+    fs::create_dir(&small).unwrap();
+    mount(&["-t", "tmpfs", "-o", "size=16k", "none"], &small);
+    let room = format!("too little room in {}: 16 KiB of ", small.display());
+    refused(still.export(before.id).to(&small), &[&room]).await;
+
+    mount(&["-o", "remount,size=1m"], &small);
+    let plan = still.export(before.id).to(&small).plan().await.unwrap();
+    fs::write(small.join("other"), vec![1; 1016 << 10]).unwrap();
+    let error = plan.start().await.unwrap().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Quota, "{error}");
-    assert_eq!(names(&small), [""; 0]);
+    assert_eq!(names(&small), ["other"]);
     assert!(still.get(before.id).await.unwrap().exports.is_empty());
-    mount(&["-o", "remount,size=1m"]);
+    fs::remove_file(small.join("other")).unwrap();
     still.export(before.id).to(&small).await.unwrap();
     assert_eq!(names(&small).len(), 1);
+
+    let exported = still.export(before.id).to("depot:offsite").await.unwrap();
+    mount(&["-t", "tmpfs", "-o", "size=4k", "none"], &staging);
+    let room = format!("too little room in {}: 4 KiB of ", staging.display());
+    let back = still.restore_from(&exported.archive).to_new("web-2");
+    refused(back, &[&room]).await;
+    mount(&["-o", "remount,size=1m"], &staging);
+    let back = still.restore_from(&exported.archive).to_new("web-2");
+    back.await.unwrap();
     end(still).await;
-    assert!(
-        Command::new("umount")
-            .arg(&small)
-            .status()
-            .unwrap()
-            .success()
-    );
+    for folder in [small, staging] {
+        let gone = Command::new("umount").arg(&folder).status().unwrap();
+        assert!(gone.success());
+    }
 }

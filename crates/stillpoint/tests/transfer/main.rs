@@ -5,6 +5,7 @@
 mod bed;
 
 mod bad_archives;
+mod guards;
 mod sealing;
 mod trips;
 

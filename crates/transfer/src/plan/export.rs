@@ -3,7 +3,7 @@ use stillpoint_engine::{Change, Claim, Effect, JobPlan};
 use stillpoint_iaas::ProviderExt;
 use stillpoint_restore::Phase;
 
-use super::{Planner, step, steps, tidy, total};
+use super::{Planner, room, step, steps, tidy, total};
 use crate::document::{bare, slug};
 use crate::place::Shelf;
 use crate::request::Export;
@@ -20,8 +20,8 @@ impl Planner<'_> {
         })?;
         let snapshot = self.inner.catalogue.get(wish.snapshot).await?.snapshot;
         let mut blocked = Vec::new();
-        self.check_source(&snapshot, &mut blocked).await?;
-        self.check_shelf(shelf, &mut blocked);
+        let data = self.check_source(&snapshot, &mut blocked).await?;
+        self.check_shelf(shelf, data, &mut blocked)?;
         for name in &wish.seal_for {
             if let Err(error) = self.inner.bench.vault.recipient(name) {
                 blocked.push(error.message().to_owned());
@@ -92,12 +92,13 @@ impl Planner<'_> {
         })
     }
 
-    async fn check_source(&self, snapshot: &Snapshot, blocked: &mut Vec<String>) -> Result<()> {
+    /// Gives how many bytes of it are not in holes, as far as they can be read.
+    async fn check_source(&self, snapshot: &Snapshot, blocked: &mut Vec<String>) -> Result<u64> {
         match snapshot.state {
             SnapshotState::Partial | SnapshotState::Taken => {}
             SnapshotState::Archived => {
                 blocked.push("only archives hold it: copy one of those".to_owned());
-                return Ok(());
+                return Ok(0);
             }
             SnapshotState::Creating => blocked.push("the snapshot is still being taken".into()),
             _ => blocked.push("the snapshot is being deleted".into()),
@@ -105,6 +106,7 @@ impl Planner<'_> {
         if snapshot.parts.is_empty() {
             blocked.push("the snapshot holds no disk".into());
         }
+        let mut data = 0;
         for part in &snapshot.parts {
             let provider = match self.inner.provider(part.snapshot.provider()) {
                 Ok(provider) => provider,
@@ -113,20 +115,27 @@ impl Planner<'_> {
                     continue;
                 }
             };
-            if let Err(error) = bytes_of(&**provider) {
-                blocked.push(error.message().to_owned());
-            } else if provider.find(&part.snapshot).await?.is_none() {
-                blocked.push(format!("{} is gone at the provider", part.snapshot));
+            let bytes = match bytes_of(&**provider) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    blocked.push(error.message().to_owned());
+                    continue;
+                }
+            };
+            match provider.find(&part.snapshot).await? {
+                Some(_) => data += room::data(bytes, &part.snapshot, part.size).await?,
+                None => blocked.push(format!("{} is gone at the provider", part.snapshot)),
             }
         }
-        Ok(())
+        Ok(data)
     }
 
-    fn check_shelf(&self, shelf: &Shelf, blocked: &mut Vec<String>) {
+    fn check_shelf(&self, shelf: &Shelf, data: u64, blocked: &mut Vec<String>) -> Result<()> {
         match self.inner.bench.vault.staging(shelf) {
-            Ok(folder) if folder.is_dir() => {}
+            Ok(folder) if folder.is_dir() => return room::check(&folder, data, blocked),
             Ok(folder) => blocked.push(format!("there is no folder {}: make it", folder.display())),
             Err(error) => blocked.push(error.message().to_owned()),
         }
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use stillpoint_engine::{Action, Ask, Change, DiskFrom, Effect, JobPlan, Source};
 use stillpoint_iaas::{Capabilities, Operation, OperationKind, Provider, ProviderExt};
 use stillpoint_restore::{Phase, PlanBuilder, Step};
 
-use super::{MOVING, Planner, step, steps, tidy};
+use super::{MOVING, Planner, room, step, steps, tidy};
 use crate::place::{ArchiveRef, Shelf};
 use crate::request::RestoreFrom;
 use crate::vault::Seen;
@@ -36,15 +36,19 @@ impl Planner<'_> {
         if let Some(name) = &wish.on {
             self.check_provider(name, &mut blocked);
         }
-        if let ArchiveRef::Depot { depot, .. } = &wish.archive
-            && let Ok(registered) = self.inner.bench.vault.depot(depot)
-            && !registered.staging.is_dir()
-        {
-            let staging = registered.staging.display();
-            blocked.push(format!("there is no folder {staging}: make it"));
+        let staging = match &wish.archive {
+            ArchiveRef::Depot { depot, .. } => self.inner.bench.vault.depot(depot).ok(),
+            ArchiveRef::File(_) => None,
+        };
+        let staging = staging.map(|registered| &registered.staging);
+        if let Some(folder) = staging.filter(|folder| !folder.is_dir()) {
+            blocked.push(format!("there is no folder {}: make it", folder.display()));
         }
         let seen = self.inner.bench.vault.look(&wish.archive).await;
         let seen = seen.map_err(|error| blocked.iter().fold(error, Error::reason))?;
+        if let Some(folder) = staging.filter(|folder| folder.is_dir()) {
+            room::check(folder, seen.size, &mut blocked)?;
+        }
         let snapshot = &seen.document.snapshot;
         let name = wish.on.as_deref().unwrap_or(snapshot.source.provider());
         if wish.on.is_none() {
