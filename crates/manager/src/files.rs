@@ -38,8 +38,8 @@ const INDEX: &str = "index.jsonl";
 /// is neither a file, a folder nor such a link is an error, never left out in silence. Owners and
 /// extended attributes are not kept.
 ///
-/// The point in time is fixed by reflinks where the file system has them. Where it has not, there
-/// is a choice, and the archive's metadata say which: [`Copying`].
+/// The point in time is fixed by a copy, of reflinks where the file system has them: [`Copying`] says
+/// when. The archive's metadata say how it was done.
 pub struct Files {
     folder: PathBuf,
     depends_on: Vec<String>,
@@ -57,7 +57,7 @@ pub struct Files {
 /// The path in a folder of a file in a snapshot of a Cloudify Manager; none: it has no place there.
 type FromCloudify = dyn Fn(Era, &str) -> Option<String> + Send + Sync;
 
-/// How a folder is fixed where its file system has no reflinks.
+/// When a folder is copied: by reflinks where its file system has them, and else byte for byte.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Copying {
@@ -109,7 +109,7 @@ impl Files {
         self
     }
 
-    /// How it is fixed where the file system has no reflinks.
+    /// When it is copied.
     #[must_use]
     pub fn copying(mut self, copying: Copying) -> Self {
         self.copying = copying;
@@ -241,7 +241,7 @@ impl Component for Files {
     fn prepare(&self, site: &Site) -> Result<()> {
         // What an attempt that was cut off had begun may be of another time.
         self.release(site);
-        if self.copying == Copying::Before && !self.mirror(site)?.has_reflinks()? {
+        if self.copying == Copying::Before {
             self.mirror(site)?.copy()?;
         }
         Ok(())
@@ -250,7 +250,8 @@ impl Component for Files {
     fn fix(&self, site: &Site) -> Result<()> {
         let reflinked = self.mirror(site)?.copy()?;
         *lock(&self.fixed_by) = match (reflinked, self.copying) {
-            (true, _) => "reflinks, inside the lock",
+            (true, Copying::Before) => "reflinks before the lock, and of what changed inside it",
+            (true, Copying::Locked) => "reflinks inside the lock",
             (false, Copying::Before) => "a copy before the lock, and of what changed inside it",
             (false, Copying::Locked) => "a copy inside the lock",
         };

@@ -34,20 +34,7 @@ impl Mirror {
         }
     }
 
-    /// Whether a file of the one can be reflinked to the other: tried with a small one of its own,
-    /// which is gone again.
-    pub(super) fn has_reflinks(&self) -> Result<bool> {
-        let folder = self.to.parent().unwrap_or(Path::new("."));
-        let tried = |at: &Path| -> io::Result<File> { tempfile::tempfile_in(at) };
-        // One that cannot be made beside the files is no reason to think ill of them.
-        let Ok(from) = tried(&self.from) else {
-            return Ok(false);
-        };
-        let to = tried(folder).map_err(|source| of_io("making a file", &source))?;
-        Ok(ioctl_ficlone(&to, &from).is_ok())
-    }
-
-    /// Makes it equal. Whether all that was copied was reflinked.
+    /// Makes it equal. Whether all that was copied was reflinked; where nothing was, that too.
     pub(super) fn copy(&self) -> Result<bool> {
         let mut all = true;
         self.folder(&self.from, &self.to, true, &mut all)?;
