@@ -177,7 +177,8 @@ impl Engine {
     }
 
     /// What became of its runs, oldest first: those that were fired, and those that were missed.
-    /// The ledger outlives the schedule.
+    /// The ledger outlives the schedule. It has the last 100 runs, and all that ended in the last
+    /// 31 days.
     ///
     /// # Errors
     ///
