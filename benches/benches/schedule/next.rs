@@ -7,8 +7,8 @@ use stillpoint_benches::{Laps, Table, setting};
 use crate::cpu::time;
 use crate::peers::{Contender, NAMES, contenders};
 
-/// Answers in a lap: every expression meets a change of the clock in as many, and none goes on
-/// for longer than 400 years, after which the calendar repeats itself.
+/// Answers in a lap: every expression meets a change of the clock in as many (but `*/15` that of
+/// New York), and none goes on for longer than 400 years, after which the calendar repeats itself.
 const CHAIN: usize = 1000;
 const LEAP_DAYS: usize = 97;
 
