@@ -128,7 +128,7 @@
 //! [`stillpoint_schedule::retention`] decides, the same that [`Engine::plan_prune`] shows, and each
 //! deletion is a job of its own that holds on to the last verified snapshot of its source. What
 //! another schedule took, or a person, stays; so do pins and whatever a job works with. An expiry
-//! ([`Catalogue::expire`](stillpoint_state::catalogue::Catalogue::expire)) is enforced by
+//! ([`Author::expire`](stillpoint_state::catalogue::Author::expire)) is enforced by
 //! [`Engine::run`], by the same planner: pins and the last verified one of a source win over it.
 //!
 //! # The control plane itself
