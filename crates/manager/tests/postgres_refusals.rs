@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bed::{Bed, SECRETS, Two, builder};
+use bed::{Bed, Postgres, SECRETS, Two, builder};
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_engine::Engine;
 use stillpoint_manager::{Component, Dump, RecordState, RestoreManager, SecretKey, Site, Stage};
@@ -176,12 +176,28 @@ struct Told {
     fails_at: Option<&'static str>,
     needs: Vec<String>,
     slow: Duration,
+    /// The server ends and begins again there.
+    restarts: Option<(&'static str, Arc<Restarted>)>,
+}
+
+struct Restarted(Postgres);
+
+impl std::fmt::Debug for Restarted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a server")
+    }
 }
 
 impl Told {
     fn asked(&self, what: &'static str) -> Result<()> {
         self.said.lock().unwrap().push(what.to_owned());
         assert_ne!(self.panics_at, Some(what), "as it was told");
+        if let Some((at, server)) = &self.restarts
+            && *at == what
+        {
+            server.0.stop();
+            server.0.again();
+        }
         if self.fails_at == Some(what) {
             return Err(Error::new(ErrorKind::Precondition, "as it was told"));
         }
@@ -378,4 +394,56 @@ async fn a_database_that_goes_away_leaves_all_as_it_was() {
     assert_eq!(second.leftovers(), [""; 0]);
     second.restore("monday").await.unwrap();
     assert_eq!(second.content(), monday);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_database_that_goes_away_in_the_middle_is_as_before_or_as_the_snapshot() {
+    let server = Arc::new(Restarted(Postgres::start()));
+    let archives = tempfile::tempdir().unwrap();
+    let key = SecretKey::generate();
+    let with = |told: &Told, name: &str| {
+        let told = told.clone();
+        Bed::with(&server.0, name, archives.path(), &key, |it, _| {
+            it.component("told", told)
+        })
+    };
+    let source = with(&Told::default(), "source");
+    source.live();
+    let monday = source.content();
+    source.capture("told").await.unwrap();
+    for step in ["lock", "fix", "dump", "stage", "cut_over", "validate"] {
+        let told = Told {
+            restarts: Some((step, Arc::clone(&server))),
+            ..Told::default()
+        };
+        let target = with(&told, &format!("target_{step}"));
+        let before = target.content();
+        let plan = target
+            .engine
+            .plan(&RestoreManager::of("told").request())
+            .await
+            .unwrap();
+        let id = target.engine.start(&plan).await.unwrap();
+        let job = target.engine.wait(id).await.unwrap();
+        let outcome = job.outcome.clone().unwrap();
+        // It counts up in steps of 32 where the server was not ended in order.
+        let rows = |text: &str| {
+            text.replace("\n--\n33\n", "\n--\n2\n")
+                .replace("\n--\n34\n", "\n--\n2\n")
+        };
+        let found = target.content();
+        println!("{step}: {outcome}");
+        if job.is_good() || matches!(outcome, stillpoint_restore::Outcome::PartiallyFailed { .. }) {
+            assert_eq!(rows(&found), rows(&monday), "{step}: {outcome}");
+        } else {
+            assert_eq!(rows(&found), rows(&before), "{step}: {outcome}");
+            assert_eq!(target.leftovers(), [""; 0], "{step}: {outcome}");
+        }
+        assert_eq!(
+            told.locked.load(Ordering::SeqCst),
+            0,
+            "{step}: it is locked"
+        );
+    }
 }

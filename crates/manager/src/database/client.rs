@@ -168,11 +168,18 @@ impl Server {
         self.start("pg_dump", arguments, Stdio::null(), Stdio::piped())
     }
 
-    /// The major version of the server.
-    pub(super) fn major(&self) -> Result<u32> {
+    /// The major version of the server, and the same connection by the clients of that version,
+    /// where Debian has them.
+    pub(super) fn matched(&self) -> Result<(u32, Self)> {
         let number = self.query("SHOW server_version_num")?;
         let number: u32 = number.trim().parse().unwrap_or_default();
-        Ok(number / 10_000)
+        let major = number / 10_000;
+        let mut matched = self.clone();
+        let bin = PathBuf::from(format!("{DEBIAN}/{major}/bin"));
+        if matched.bin.is_none() && bin.join("pg_dump").exists() {
+            matched.bin = Some(bin);
+        }
+        Ok((major, matched))
     }
 
     /// The major version of the `pg_dump` that is used, and whether it knows how to keep `psql`

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use stillpoint_archive::Class;
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use super::client::{Client, failed, literal};
+use super::client::{Client, Server, failed, literal};
 use super::schema::{counting, quoted, tables};
 use super::{DUMP, Database, ROWS};
 use crate::dump::{Dump, of_writing};
@@ -26,8 +26,8 @@ impl Database {
                 let message = "no snapshot was exported for this job";
                 Error::new(ErrorKind::Internal, message).advise("Report the job's journal")
             })?;
-        let (client, restricts) = self.server.client()?;
-        let server = self.server.major()?;
+        let (server, matched) = self.server.matched()?;
+        let (client, restricts) = matched.client()?;
         if client != server {
             let message =
                 format!("the server is PostgreSQL {server}, and the clients here are of {client}");
@@ -37,20 +37,23 @@ impl Database {
         let rows = self.rows(&snapshot)?;
         let rows = serde_json::to_vec(&rows).expect("plain data with text for keys");
         dump.bytes(ROWS, Class::Secret, rows)?;
+        let section =
+            |name: &str, to: &mut dyn Write| self.section(&matched, name, &snapshot, restricts, to);
         dump.stream(DUMP, Class::Secret, |to| {
-            self.section("pre-data", &snapshot, restricts, to)?;
-            self.section("data", &snapshot, restricts, to)?;
+            section("pre-data", to)?;
+            section("data", to)?;
             for (table, (condition, _)) in &self.filtered {
                 self.copy(table, condition, &snapshot, to)?;
             }
             // Keys and constraints come last, and find all the rows there.
-            self.section("post-data", &snapshot, restricts, to)
+            section("post-data", to)
         })
     }
 
     /// One part of what `pg_dump` gives.
     fn section(
         &self,
+        server: &Server,
         section: &str,
         snapshot: &str,
         restricts: bool,
@@ -70,7 +73,7 @@ impl Database {
             arguments.push(format!("--exclude-table-data={}", quoted(table)));
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut client = self.server.pg_dump(&arguments)?;
+        let mut client = server.pg_dump(&arguments)?;
         let copied = copy_lines(&mut client, restricts, to);
         // A client that failed has the better reason.
         client.finish()?;

@@ -53,8 +53,8 @@ impl Database {
         if about["kind"] != "postgresql" && about["kind"] != CLOUDIFY {
             blocked.push("the archive has something else under this name".to_owned());
         }
-        let server = self.server.major()?;
-        let (client, restricts) = self.server.client()?;
+        let (server, matched) = self.server.matched()?;
+        let (client, restricts) = matched.client()?;
         if client != server {
             blocked.push(format!(
                 "the server is PostgreSQL {server}, and the clients here are of {client}: install those of {server}"

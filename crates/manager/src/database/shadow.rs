@@ -55,7 +55,8 @@ impl Database {
             let message = "single tenants cannot be told apart in a database";
             return Err(Error::new(ErrorKind::Unsupported, message).advise("Restore all of them"));
         }
-        let shadow = self.server.on(self.shadow(stage.site()));
+        let (_, matched) = self.server.matched()?;
+        let shadow = matched.on(self.shadow(stage.site()));
         match self.create(shadow.database()) {
             // Asked for by a process that was killed, and made since it was looked for.
             Err(error) if error.kind() == ErrorKind::Conflict => {
@@ -193,14 +194,15 @@ impl Database {
         if self.kept.is_empty() {
             return Ok(());
         }
-        let (_, restricts) = self.server.client()?;
+        let (_, matched) = self.server.matched()?;
+        let (_, restricts) = matched.client()?;
         let mut arguments = vec!["--data-only".to_owned(), "--no-owner".into()];
         if restricts {
             arguments.push(format!("--restrict-key={}", random()?));
         }
         arguments.extend(self.kept.keys().map(|it| format!("--table={}", quoted(it))));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut dump = self.server.pg_dump(&arguments)?;
+        let mut dump = matched.pg_dump(&arguments)?;
         let mut psql = shadow.psql(&["--single-transaction", "-f", "-"], Stdio::null())?;
         let mut stdin = psql.stdin();
         let copied = std::io::copy(&mut dump.stdout(), &mut stdin);

@@ -80,9 +80,13 @@ impl Task {
     }
 
     pub(super) async fn unstage(&self, component: String) -> Result<Value> {
-        let site = self.site(&component);
-        self.of_component(component, move |it| it.unstage(&site))
-            .await
+        let (inner, site) = (Arc::clone(&self.inner), self.site(&component));
+        blocking(move || {
+            let named = inner.component(&component)?;
+            guarded(&component, || named.component.unstage(&site))
+        })
+        .await?;
+        Ok(Value::Null)
     }
 
     pub(super) async fn reconnect(&self, component: String) -> Result<Value> {
@@ -102,8 +106,9 @@ impl Task {
         name: String,
         does: impl FnOnce(&dyn crate::Component) -> Result<()> + Send + 'static,
     ) -> Result<Value> {
-        let inner = Arc::clone(&self.inner);
+        let (inner, token) = (Arc::clone(&self.inner), self.token.clone());
         blocking(move || {
+            inner.keep_locked(&token)?;
             let named = inner.component(&name)?;
             guarded(&name, || does(&*named.component))
         })
