@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::{Depot, Receipt, blocking};
 use crate::read::ReadAt;
-use crate::zip::End;
+use crate::zip::{End, manifest_offset};
 use crate::{Archive, Error, OpenOptions, Refusal, Result};
 
 /// Bytes at the end of an archive that are fetched first: they hold the directory and the
@@ -128,16 +128,22 @@ struct Remote {
 }
 
 impl Remote {
-    /// Fetches the end; and where that lacks part of the directory, the rest of it with as much
-    /// before it as a manifest of so many entries takes.
+    /// Fetches the end; and, in one more request, what of the manifest lies before it. Where the
+    /// directory says where that is, exactly; where part of the directory lies before the end, too,
+    /// the rest of it with as much before it as a manifest of so many entries takes.
     async fn fetch_end(&mut self) -> Result<()> {
         let fail = || Error::io(format!("reading {}", self.key));
         let start = self.size.saturating_sub(TAIL);
         let tail = self.fetch(start..self.size).await.map_err(fail())?;
         let end = End::decode(&tail, self.size)?;
         let mut fetched = vec![(start, tail)];
-        if end.offset < start {
-            let from = end.offset.saturating_sub(end.size.saturating_mul(MANIFEST));
+        let from = match end.offset.checked_sub(start) {
+            Some(at) => manifest_offset(&fetched[0].1[at as usize..])
+                .unwrap_or(start)
+                .max(start.saturating_sub(REMEMBERED)),
+            None => end.offset.saturating_sub(end.size.saturating_mul(MANIFEST)),
+        };
+        if from < start {
             let block = self.fetch(from..start).await.map_err(fail())?;
             fetched.push((from, block));
         }

@@ -3,6 +3,8 @@
 use super::extra::{Forgivable, Forgiven};
 use super::wire::{CENTRAL, Central, FLAG_DESCRIPTOR, LOCAL, LocalHeader};
 use super::{DESCRIPTOR, End, Entry, Local, check_descriptor};
+#[cfg(feature = "depot")]
+use crate::manifest::MANIFEST;
 use crate::name::Names;
 use crate::read::{ReadAt, Window};
 use crate::{Limits, Refusal, Result};
@@ -158,6 +160,24 @@ pub(crate) fn read_local(
         check_descriptor(bytes, entry.crc, entry.stored, entry.size).map_err(fail)?;
     }
     Ok(local)
+}
+
+/// Where a directory that begins with these bytes says that the manifest is: to fetch it, before
+/// anything is checked.
+#[cfg(feature = "depot")]
+pub(crate) fn manifest_offset(mut directory: &[u8]) -> Option<u64> {
+    while directory.len() >= CENTRAL {
+        let (name, extra, comment) = Central::variable_part(directory)?;
+        let (record, rest) = directory.split_at_checked(CENTRAL + name + extra + comment)?;
+        let record = Central::decode(record);
+        if record.name == MANIFEST.as_bytes() {
+            let (size, stored, offset) = (record.size, record.stored, record.offset);
+            let wide = super::extra::central(size, stored, offset, record.extra, None);
+            return wide.ok().map(|wide| wide.offset);
+        }
+        directory = rest;
+    }
+    None
 }
 
 /// Bytes of the directory fetched at a time.

@@ -8,6 +8,8 @@ mod local;
 mod method;
 mod wire;
 
+#[cfg(feature = "depot")]
+pub(crate) use directory::manifest_offset;
 pub(crate) use directory::{Directory, LocalHeaders, read_local};
 pub(crate) use end::End;
 pub use entry::Kind;
