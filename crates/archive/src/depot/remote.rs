@@ -50,7 +50,8 @@ impl RemoteArchive {
     }
 
     /// Reads part of an entry, checked. Of one that is cut only the chunks it needs are fetched,
-    /// each in a request of its own, after one for its header.
+    /// each in a request of its own, after one for its header, and one for what is behind its data
+    /// where it was written as a stream.
     ///
     /// # Errors
     /// As [`Archive::read_range`].
