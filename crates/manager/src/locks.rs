@@ -82,6 +82,7 @@ impl Inner {
     /// Locks again what a job had locked before this process began. A lock that outlived the last
     /// one is held by its holder, and so this changes nothing there.
     pub(crate) fn keep_locked(&self, holder: &str) -> Result<()> {
+        let _one_at_a_time = lock(&self.locking);
         for level in 0..self.levels.len() {
             if !lock(&self.held).contains(&(holder.to_owned(), level)) {
                 self.lock_level(level, holder)?;

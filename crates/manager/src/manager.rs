@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     /// The levels that this process has locked, by the jobs that they are locked for.
     pub(crate) held: Mutex<BTreeSet<(String, usize)>>,
+    /// Held while locks are taken again: after a crash several steps may begin at once.
+    pub(crate) locking: Mutex<()>,
 }
 
 /// A component, by its name.
@@ -185,6 +187,7 @@ impl ManagerBuilder {
             records,
             clock: self.clock,
             held: Mutex::default(),
+            locking: Mutex::default(),
         }));
         let engine = engine
             .executor(NAME, Arc::clone(&manager) as Arc<dyn Executor>)
