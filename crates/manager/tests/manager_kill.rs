@@ -341,6 +341,7 @@ impl<'a> Setting<'a> {
                 !left.iter().any(|it| it.contains("_new_")),
                 "{what}, then {end}: {left:?}"
             );
+            let what = format!("{what}, then {end}: {}", ran.text);
             self.check_archives(folder.path(), completed, &what);
             (kills, back, at) = (kills + 1, back + usize::from(!completed), at + every);
         }
@@ -359,7 +360,14 @@ impl<'a> Setting<'a> {
             .flatten()
             .map(|it| it.unwrap().file_name().into_string().unwrap())
             .collect();
-        names.retain(|it| !it.starts_with("before-restore"));
+        // A store of files keeps the folder of what was deleted.
+        let archive = |it: &str| {
+            folder
+                .join("archives/archives")
+                .join(it)
+                .join("archive.zip")
+        };
+        names.retain(|it| !it.starts_with("before-restore") && archive(it).exists());
         let wanted: &[&str] = match (self.story, completed) {
             (Story::Capture, false) => &[],
             _ => &["monday"],

@@ -151,10 +151,14 @@ impl Task {
                 .advance(&name, RecordState::Verifying, |_| {})
                 .await?;
         }
-        self.stop.check()?;
-        let uploaded = tokio::select! {
-            uploaded = depot.upload(&name, &path) => uploaded.map_err(failed),
-            () = self.stop.asked() => Err(stopped()),
+        let uploaded = match self.stop.check() {
+            Err(error) if record.state == RecordState::Creating => return Err(error.into()),
+            // An earlier process may have brought it there.
+            Err(error) => Err(error),
+            Ok(()) => tokio::select! {
+                uploaded = depot.upload(&name, &path) => uploaded.map_err(failed),
+                () = self.stop.asked() => Err(stopped()),
+            },
         };
         if let Err(error) = uploaded {
             // What is there under another claim is somebody else's.
