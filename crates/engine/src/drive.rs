@@ -70,25 +70,21 @@ impl Driver {
         id: JobId,
         orders: mpsc::UnboundedReceiver<Order>,
     ) -> Result<Option<Self>> {
-        match shared.store.job(id).await {
+        let row = match shared.store.job(id).await {
             // Its start was not acknowledged, and did not happen.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            // No lease is taken for nothing: it would stay where this process dies next.
             Ok(row) if row.job.ended_at.is_some() => return Ok(None),
-            job => job?,
+            row => row?,
         };
+        // A grant that comes late, when the job has ended meanwhile, would stay for ever.
+        let mut unchanged = Batch::new();
+        shared.store.require_job(&mut unchanged, id, row.version);
         let leases = Leases::new(Arc::clone(&shared.store.state));
         let name = lease_name(id);
         let lease = leases
-            .acquire(&name, &shared.holder, shared.clock.now(), LEASE)
+            .acquire_with(&name, &shared.holder, shared.clock.now(), LEASE, &unchanged)
             .await?;
-        let row = shared.store.job(id).await?.job;
-        if row.ended_at.is_some() {
-            let mut batch = Batch::new();
-            lease.end(&mut batch);
-            shared.store.state.commit(batch).await?;
-            return Ok(None);
-        }
+        let row = row.job;
         let plan = shared.store.plan(id).await?;
         let steps = plan.steps.clone().ok_or_else(|| {
             Error::new(

@@ -282,6 +282,11 @@ impl Store {
         Ok(())
     }
 
+    /// Adds to the batch that the job's row still has this version.
+    pub(crate) fn require_job(&self, batch: &mut Batch, job: JobId, at: Revision) {
+        batch.require(job_key(job), Guard::At(at));
+    }
+
     /// Returns when the job's row may have changed since it had this version.
     pub(crate) async fn changed(&self, job: JobId, since: Revision) -> Result<()> {
         self.state.changed(&job_key(job), since).await

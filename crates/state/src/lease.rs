@@ -125,7 +125,24 @@ impl Leases {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Lease> {
-        self.take(name, holder, now, ttl, true).await
+        self.take(name, holder, now, ttl, true, &Batch::new()).await
+    }
+
+    /// As [`acquire`](Self::acquire), where also all of this holds and is written. So a grant for
+    /// work that is over by now cannot come late.
+    ///
+    /// # Errors
+    ///
+    /// As `acquire`, and `Conflict` where one of these guards does not hold.
+    pub async fn acquire_with(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        ttl: Duration,
+        also: &Batch,
+    ) -> Result<Lease> {
+        self.take(name, holder, now, ttl, true, also).await
     }
 
     /// Takes the lease even if somebody else's lasts: for an operator who knows that the holder is
@@ -141,7 +158,8 @@ impl Leases {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Lease> {
-        self.take(name, holder, now, ttl, false).await
+        self.take(name, holder, now, ttl, false, &Batch::new())
+            .await
     }
 
     /// Extends the lease to `now + ttl`, under the same epoch. Also one that has run out, as long
@@ -212,6 +230,7 @@ impl Leases {
         now: Timestamp,
         ttl: Duration,
         respect: bool,
+        also: &Batch,
     ) -> Result<Lease> {
         let granted = Term::new(now, ttl)?;
         for _ in 0..ATTEMPTS {
@@ -232,7 +251,7 @@ impl Leases {
                 holder: Some(holder.to_owned()),
                 epoch,
             };
-            let mut batch = Batch::new();
+            let mut batch = also.clone();
             batch
                 .put(tenure_key(name), tenure_guard, codec::encode(&tenure)?)
                 // Sees a renewal between the reading and the writing.
@@ -248,7 +267,7 @@ impl Leases {
                         fence: committed.revision,
                     });
                 }
-                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                Err(error) if is_taken(&error, name) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -318,6 +337,12 @@ impl Lease {
     pub fn allows(&self, now: Timestamp, timeout: Duration) -> bool {
         timeout < self.remaining(now)
     }
+}
+
+/// Whether a batch was refused because the lease has changed.
+fn is_taken(error: &Error, name: &str) -> bool {
+    let lease = [tenure_key(name), term_key(name)];
+    Conflict::of(error).is_some_and(|conflict| lease.iter().any(|key| conflict.is_at(key)))
 }
 
 impl Term {

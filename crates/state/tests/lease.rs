@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use stillpoint_core::{ErrorKind, Result, Retry};
 use stillpoint_state::lease::{Lease, Leases};
-use stillpoint_state::{Batch, Committed, Entry, Guard, Memory, Revision, Scan, State};
+use stillpoint_state::{Batch, Committed, Entry, Guard, Memory, Revision, Scan, State, StateExt};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -318,4 +318,37 @@ proptest! {
             }
         });
     }
+}
+
+#[tokio::test]
+async fn a_grant_that_comes_late_for_what_is_over_is_refused() {
+    let state: Arc<dyn State> = Arc::new(Memory::new());
+    let leases = Leases::new(Arc::clone(&state));
+    let mut work = Batch::new();
+    work.put("work", Guard::Absent, "to be done");
+    let version = state.commit(work).await.unwrap().revision;
+    let mut there = Batch::new();
+    there.require("work", Guard::At(version));
+
+    let ttl = Duration::from_secs(30);
+    let now = Timestamp::UNIX_EPOCH;
+    let lease = leases
+        .acquire_with("work", "a", now, ttl, &there)
+        .await
+        .unwrap();
+    let mut over = Batch::new();
+    over.delete("work", Guard::At(version));
+    lease.end(&mut over);
+    state.commit(over).await.unwrap();
+
+    let late = leases.acquire_with("work", "b", now, ttl, &there).await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::Conflict);
+    let left = state
+        .scan_prefix("")
+        .await
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -74,9 +74,13 @@ impl SimProvider {
         Err(Error::new(ErrorKind::Unavailable, "this client was killed").advise("Connect again"))
     }
 
-    async fn travel(&self) -> Result<()> {
+    /// As [`alive`](Self::alive), where the call has arrived: the dead hear no answer.
+    fn alive_to_hear(&self) -> Result<()> {
+        self.alive().map_err(|error| error.leaving(Left::Unknown))
+    }
+
+    async fn travel(&self) {
         tokio::time::sleep(self.personality().latency()).await;
-        self.alive()
     }
 
     /// The way there, and what happens on it; gives the fault that is the system's own matter.
@@ -87,7 +91,8 @@ impl SimProvider {
     ) -> Result<Option<Fault>> {
         self.alive()?;
         let fault = self.cloud().draw(call, operation);
-        self.travel().await?;
+        self.travel().await;
+        self.alive()?;
         match fault {
             Some(Fault::RateLimited { retry_after }) => {
                 Err(rate_limited(self.personality(), retry_after))
@@ -112,7 +117,8 @@ impl SimProvider {
             Some(Fault::TimedOut { .. }) => return Err(timed_out(self.personality())),
             _ => {}
         }
-        self.travel().await?;
+        self.travel().await;
+        self.alive_to_hear()?;
         answer
     }
 
@@ -152,7 +158,7 @@ impl SimProvider {
             .with(|world, _| world.jobs.get(&number).map(|job| job.due))
         {
             self.cloud().sleep_until(due).await;
-            self.alive()?;
+            self.alive_to_hear()?;
         }
         self.cloud().with(|world, now| match world.ended.get(key) {
             Some(ended) => Err(ended
