@@ -133,6 +133,14 @@ impl<'a, 'w> EntryWriter<'a, 'w> {
         }
     }
 
+    /// Whether all of the entry is to be stored as it is: as its start is, in so small an entry. A
+    /// disk may begin with anything, and its zeros would be stored as well; there each chunk is
+    /// looked at for itself.
+    fn starts_packed(&self, first: &[u8]) -> bool {
+        const FILE: u64 = 64 << 20;
+        self.promised.is_some_and(|size| size <= FILE) && looks_packed(first)
+    }
+
     fn begin_large(&mut self, first: &[u8]) -> Result<()> {
         if self.large.is_some() {
             return Ok(());
@@ -141,7 +149,7 @@ impl<'a, 'w> EntryWriter<'a, 'w> {
         let sealing = head.seal.clone();
         let method = match (&sealing, self.writer.can_patch()) {
             (Some(_), true) => Method::Store,
-            (None, true) if looks_packed(first) => Method::Store,
+            (None, true) if self.starts_packed(first) => Method::Store,
             (None, true) => self.writer.method(),
             // Without sizes before the data, only DEFLATE shows where it ends.
             (_, false) => Method::Deflate,

@@ -135,3 +135,24 @@ fn holes_stay_holes() {
         assert!(restored.metadata().unwrap().blocks() * 512 <= 4 << 20);
     }
 }
+
+/// As an encrypted disk does, or one with an archive at its start.
+#[test]
+fn a_disk_that_begins_with_noise_keeps_its_holes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    let start = noise(2 * MIB, 5);
+    let size = 128 * MIB as u64;
+    create(&path, &WriteOptions::new(), |writer| {
+        let mut disk = writer.entry("disk.img", &EntryOptions::new().size(size))?;
+        disk.write_all(&start).unwrap();
+        disk.hole(size - start.len() as u64)?;
+        disk.finish()
+    })
+    .unwrap();
+    assert!(path.metadata().unwrap().len() < 3 * MIB as u64);
+    let archive = Archive::open(&path).unwrap();
+    assert_eq!(archive.entry("disk.img").unwrap().size(), size);
+    let read = archive.read_range("disk.img", 0..start.len() as u64 + 9);
+    assert!(read.unwrap() == [start, vec![0; 9]].concat());
+}
