@@ -82,7 +82,7 @@ async fn through_a_depot() {
 }
 
 /// To the simulated cloud and back, as each kind of system whose volumes can be written.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn to_another_provider_and_back() {
     for personality in Personality::ALL {
         let bed = Bed::new().await;
