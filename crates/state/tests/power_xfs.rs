@@ -10,8 +10,12 @@ use std::sync::Arc;
 
 use stillpoint_state::Redb;
 use stillpoint_state::conformance::durability::{self, Acknowledged};
+use tokio::sync::Mutex;
 
 const FILE: &str = "STILLPOINT_STATE_POWER_TEST";
+/// There is one file system whose power goes, so one test at a time.
+static POWER: Mutex<()> = Mutex::const_new(());
+
 /// Makes a state and no more.
 const IDLE: &str = "STILLPOINT_STATE_POWER_TEST_IDLE";
 const THERE: &str = "there";
@@ -41,6 +45,7 @@ async fn started_by_the_other() {
 #[tokio::test]
 #[ignore = "needs root: shuts an XFS of reflink-fs.sh down; .ci/run runs it"]
 async fn what_was_acknowledged_survives_the_power() {
+    let _alone = POWER.lock().await;
     let lab = PathBuf::from(std::env::var_os("STILLPOINT_LAB").expect("the lab's folder"));
     let (mut acknowledged, mut there) = (0, 0);
     for round in 0..ROUNDS {
@@ -76,6 +81,7 @@ async fn what_was_acknowledged_survives_the_power() {
 #[test]
 #[ignore = "needs root: shuts an XFS of reflink-fs.sh down; .ci/run runs it"]
 fn a_state_that_was_made_survives_the_power() {
+    let _alone = POWER.blocking_lock();
     let lab = PathBuf::from(std::env::var_os("STILLPOINT_LAB").expect("the lab's folder"));
     for round in 0..ROUNDS / 4 {
         let path = lab.join(format!("power/new-{round}.redb"));
