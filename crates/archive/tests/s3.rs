@@ -40,7 +40,7 @@ fn archive(folder: &Path, name: &str) -> PathBuf {
         let hello = format!("hello from {name}");
         writer.bytes("greeting.txt", hello, &EntryOptions::new())?;
         let line = |n: usize| format!("{n} {:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let text: String = (0..900_000).map(line).collect();
+        let text: String = (0..1_000_000).map(line).collect();
         writer.bytes("pg_data", text, &EntryOptions::new())
     })
     .unwrap();
