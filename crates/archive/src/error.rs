@@ -74,6 +74,12 @@ impl Error {
         }
     }
 
+    /// What went wrong while this was done with the bytes of an entry. An error of the archive's
+    /// that travelled inside one of the system's is that again.
+    pub fn of_io(what: impl Into<String>, source: io::Error) -> Self {
+        Self::io(what)(source)
+    }
+
     /// An error of ours that travelled inside an `io::Error`, taken out again.
     pub(crate) fn from_io(error: io::Error) -> Result<Error, io::Error> {
         if error

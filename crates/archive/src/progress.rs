@@ -32,6 +32,13 @@ impl Cancel {
     }
 }
 
+impl From<Arc<AtomicBool>> for Cancel {
+    /// A flag that others raise: true asks the work to stop.
+    fn from(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+}
+
 /// How long work is watched and stopped: a callback for progress, and a [`Cancel`].
 #[derive(Clone, Default)]
 pub struct Watch {

@@ -13,6 +13,7 @@ pub(crate) use key::{ArchiveKey, EntryKey, fill, random_salt};
 pub use keys::{Passphrase, PublicKey, SecretKey};
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use secrecy::SecretSlice;
 
@@ -44,4 +45,20 @@ pub trait Identity: Debug + Send + Sync {
     /// # Errors
     /// Only where it could not be found out, for instance because a key service is away.
     fn unwrap(&self, id: &str, wrapped: &[u8]) -> Result<Option<SecretSlice<u8>>>;
+}
+
+impl<T: Recipient + ?Sized> Recipient for Arc<T> {
+    fn id(&self) -> String {
+        (**self).id()
+    }
+
+    fn wrap(&self, key: &SecretSlice<u8>) -> Result<Vec<u8>> {
+        (**self).wrap(key)
+    }
+}
+
+impl<T: Identity + ?Sized> Identity for Arc<T> {
+    fn unwrap(&self, id: &str, wrapped: &[u8]) -> Result<Option<SecretSlice<u8>>> {
+        (**self).unwrap(id, wrapped)
+    }
 }
