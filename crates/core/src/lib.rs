@@ -45,6 +45,7 @@ mod consistency;
 mod digest;
 mod error;
 mod id;
+mod io_error;
 mod labels;
 mod progress;
 mod resource;
