@@ -155,9 +155,11 @@
 //! An [`Executor`] carries out [`Action::Custom`] steps under the same contract: its key is
 //! durable first, and after a crash it answers from the key alone. A [`CustomPlanner`] compiles
 //! requests of your own to plans with such steps, and [`Effect`] says what they make of the
-//! catalogue.
+//! catalogue. Where the steps are work of this process, [`background`] has all of the executor
+//! but the work.
 
 mod action;
+pub mod background;
 mod builder;
 mod caught;
 mod clock;

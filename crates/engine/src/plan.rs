@@ -3,13 +3,14 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{
-    Digest, Error, ErrorKind, JobId, Omission, ResourceRef, Snapshot, SnapshotId, SnapshotState,
+    Digest, Error, ErrorKind, JobId, Omission, ResourceRef, Result, Snapshot, SnapshotId,
+    SnapshotState,
 };
-use stillpoint_restore::Plan;
+use stillpoint_restore::{Plan, PlanBuilder};
 
 use crate::action::Action;
 use crate::instant::Instant;
-use crate::request::Request;
+use crate::request::{CustomRequest, Request};
 
 /// What a request will do, before it does it: to read, to store, to start.
 ///
@@ -151,6 +152,39 @@ pub struct Delivered {
 }
 
 impl JobPlan {
+    /// The plan of a request of an embedder's own: these steps, or none where something stands in
+    /// the way. What it changes, omits, claims and makes of the catalogue is added to it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] where the steps make no valid plan.
+    pub fn custom(
+        request: &CustomRequest,
+        made_at: Timestamp,
+        steps: PlanBuilder<Action>,
+        blocked_by: Vec<String>,
+    ) -> Result<Self> {
+        let steps = match blocked_by.is_empty() {
+            true => Some(steps.build().map_err(|source| {
+                let message = format!("{} was compiled to no valid plan", request.title);
+                Error::new(ErrorKind::Internal, message)
+                    .advise("Report the request and the reasons")
+                    .because(source)
+            })?),
+            false => None,
+        };
+        Ok(Self {
+            request: Request::Custom(request.clone()),
+            made_at,
+            targets: Vec::new(),
+            blocked_by,
+            changes: Vec::new(),
+            omitted: Vec::new(),
+            claims: Vec::new(),
+            effect: Effect::None,
+            steps,
+        })
+    }
+
     /// The one error that names everything that stands in the way; none where nothing does.
     pub fn blocked(&self) -> Option<Error> {
         let (first, rest) = self.blocked_by.split_first()?;
