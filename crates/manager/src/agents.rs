@@ -12,7 +12,6 @@ use stillpoint_core::{Error, ErrorKind, Result, World};
 
 use crate::component::Component;
 use crate::dump::Dump;
-use crate::failure::of_io;
 use crate::site::Site;
 use crate::stage::Stage;
 
@@ -109,7 +108,7 @@ impl Agents {
 impl Component for Agents {
     fn dump(&self, dump: &mut Dump<'_, '_>) -> Result<()> {
         let path = dump.site().folder()?.join(AGENTS);
-        let agents = fs::read(&path).map_err(|source| of_io("reading the agents", &source))?;
+        let agents = fs::read(&path).map_err(|source| Error::io("reading the agents", &source))?;
         dump.bytes(AGENTS, Class::Secret, agents)
     }
 
@@ -198,7 +197,7 @@ impl Component for Agents {
 /// The agents of the archive that is restored.
 fn staged(site: &Site) -> Result<Vec<Agent>> {
     let bytes = fs::read(site.folder()?.join(AGENTS));
-    read(&bytes.map_err(|source| of_io("reading the agents", &source))?)
+    read(&bytes.map_err(|source| Error::io("reading the agents", &source))?)
 }
 
 /// Those that were switched, by their ids.
@@ -213,7 +212,7 @@ fn switched(site: &Site) -> Result<BTreeSet<String>> {
             .because(source)
         }),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
-        Err(source) => Err(of_io("reading the switched agents", &source)),
+        Err(source) => Err(Error::io("reading the switched agents", &source)),
     }
 }
 
@@ -233,7 +232,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Agent>> {
 fn write(site: &Site, name: &str, bytes: &[u8]) -> Result<()> {
     use std::io::Write as _;
     let folder = site.folder()?;
-    let failed = |source| of_io(&format!("writing {name}"), &source);
+    let failed = |source| Error::io(format_args!("writing {name}"), &source);
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;

@@ -19,7 +19,7 @@ use self::client::Session;
 use self::shadow::{FromCloudify, Migrate};
 use crate::component::{Component, LeftOut};
 use crate::dump::Dump;
-use crate::jobs::lock;
+use crate::locks::lock;
 use crate::probe::Token;
 use crate::site::Site;
 use crate::stage::Stage;

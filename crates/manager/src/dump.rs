@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use stillpoint_archive::{Class, EntryOptions, Error as ArchiveError, TreeOptions, Writer};
-use stillpoint_core::{Error, Result};
+use stillpoint_core::Result;
 
-use crate::failure::{of_archive, of_reading};
+use crate::failure::of_archive;
 use crate::site::Site;
 
 /// The members of one component in an archive that is being written.
@@ -121,9 +121,4 @@ impl Write for Member<'_, '_, '_> {
     fn flush(&mut self) -> io::Result<()> {
         self.entry.flush()
     }
-}
-
-/// What went wrong with writing to a member.
-pub(crate) fn of_writing(component: &str, source: io::Error) -> Error {
-    of_reading(component, source)
 }

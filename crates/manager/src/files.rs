@@ -19,8 +19,7 @@ use self::index::Index;
 use self::mirror::Mirror;
 use crate::component::{Component, LeftOut};
 use crate::dump::Dump;
-use crate::failure::of_io;
-use crate::jobs::lock;
+use crate::locks::lock;
 use crate::metadata::CLOUDIFY;
 use crate::probe::Token;
 use crate::site::Site;
@@ -210,7 +209,10 @@ impl Component for Files {
                     ));
                 }
                 if let Err(source) = tempfile::tempdir_in(&beside) {
-                    let error = of_io(&format!("making a folder in {}", beside.display()), &source);
+                    let error = Error::io(
+                        format_args!("making a folder in {}", beside.display()),
+                        &source,
+                    );
                     blocked.push(error.message().to_owned());
                 }
             }
@@ -333,5 +335,5 @@ impl fmt::Debug for Files {
 
 pub(super) fn looking(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
     let path = path.to_owned();
-    move |source| of_io(&format!("looking at {}", path.display()), &source)
+    move |source| Error::io(format_args!("looking at {}", path.display()), &source)
 }

@@ -1,13 +1,9 @@
 //! Whom archives are sealed for, and what they are opened with.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use secrecy::SecretSlice;
-use stillpoint_archive::{
-    Archive, Error as ArchiveError, Identity, OpenOptions, Recipient, Strictness, WriteOptions,
-};
+use stillpoint_archive::{Archive, Identity, OpenOptions, Recipient, Strictness, WriteOptions};
 use stillpoint_core::{Digest, Error, ErrorKind, Result};
 
 use crate::failure::of_archive;
@@ -27,17 +23,13 @@ impl Keys {
             return options.danger_secrets_in_clear();
         }
         let recipients = self.recipients.iter().cloned();
-        recipients.fold(options, |options, recipient| {
-            options.seal_for(Shared(recipient))
-        })
+        recipients.fold(options, WriteOptions::seal_for)
     }
 
     /// How archives are opened.
     pub(crate) fn options(&self) -> OpenOptions {
         let identities = self.identities.iter().cloned();
-        identities.fold(OpenOptions::new(), |options, identity| {
-            options.identity(Shared(identity))
-        })
+        identities.fold(OpenOptions::new(), OpenOptions::identity)
     }
 
     /// Opens an archive at a path, which must have this root; where it has none, leniently, since
@@ -63,30 +55,5 @@ impl Keys {
                 Err(Error::new(ErrorKind::Conflict, message).advise("Plan again"))
             }
         }
-    }
-}
-
-/// One key that several archives are opened or sealed with.
-struct Shared<T: ?Sized>(Arc<T>);
-
-impl<T: fmt::Debug + ?Sized> fmt::Debug for Shared<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Recipient for Shared<dyn Recipient> {
-    fn id(&self) -> String {
-        self.0.id()
-    }
-
-    fn wrap(&self, key: &SecretSlice<u8>) -> Result<Vec<u8>, ArchiveError> {
-        self.0.wrap(key)
-    }
-}
-
-impl Identity for Shared<dyn Identity> {
-    fn unwrap(&self, id: &str, wrapped: &[u8]) -> Result<Option<SecretSlice<u8>>, ArchiveError> {
-        self.0.unwrap(id, wrapped)
     }
 }

@@ -91,7 +91,6 @@ mod database;
 mod dump;
 mod failure;
 mod files;
-mod jobs;
 mod keys;
 mod levels;
 mod locks;

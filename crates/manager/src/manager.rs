@@ -8,16 +8,15 @@ use jiff::Timestamp;
 use stillpoint_archive::depot::Depot;
 use stillpoint_archive::{Identity, Recipient};
 use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_engine::background::{Background, BackgroundWork, Line, Running};
 use stillpoint_engine::{
-    Clock, CustomObservation, CustomPlanner, CustomRequest, CustomWork, EngineBuilder, Executor,
-    JobPlan, SystemClock,
+    Clock, CustomPlanner, CustomRequest, CustomWork, EngineBuilder, JobPlan, SystemClock,
 };
-use stillpoint_iaas::{OperationKey, Ticket};
+use stillpoint_iaas::OperationKey;
 use stillpoint_state::State;
 
 use crate::archives::Archives;
 use crate::component::Component;
-use crate::jobs::Jobs;
 use crate::keys::Keys;
 use crate::levels::levels;
 use crate::plan::Planner;
@@ -30,7 +29,6 @@ use crate::work::Work;
 #[derive(Debug)]
 pub struct Manager {
     inner: Arc<Inner>,
-    jobs: Jobs,
 }
 
 /// What is planned and worked with.
@@ -190,7 +188,7 @@ impl ManagerBuilder {
             locking: Mutex::default(),
         }));
         let engine = engine
-            .executor(NAME, Arc::clone(&manager) as Arc<dyn Executor>)
+            .executor(NAME, Arc::new(Background::new(Arc::clone(&manager))))
             .planner(NAME, manager);
         Ok((engine, archives))
     }
@@ -198,7 +196,6 @@ impl ManagerBuilder {
     fn manager(inner: Inner) -> Manager {
         Manager {
             inner: Arc::new(inner),
-            jobs: Jobs::default(),
         }
     }
 
@@ -263,43 +260,13 @@ impl CustomPlanner for Manager {
     }
 }
 
-/// All work here can be begun again under its key and finds what it had done. So to observe what
-/// does not run, after a crash, is to go on with it.
-#[async_trait]
-impl Executor for Manager {
-    async fn submit(&self, key: &OperationKey, work: &CustomWork) -> Result<Ticket> {
-        self.start(key, work)?;
-        Ok(Ticket::new(key.as_str()))
-    }
-
-    async fn observe(
-        &self,
-        key: &OperationKey,
-        work: &CustomWork,
-        _ticket: Option<&Ticket>,
-    ) -> Result<CustomObservation> {
-        loop {
-            if let Some(known) = self.jobs.observe(key).await {
-                return Ok(known);
-            }
-            if let Err(error) = self.start(key, work) {
-                return Ok(CustomObservation::Failed { error, left: None });
-            }
-        }
-    }
-
-    async fn cancel(&self, key: &OperationKey, _work: &CustomWork) -> Result<()> {
-        self.jobs.cancel(key);
-        Ok(())
-    }
-}
-
-impl Manager {
-    fn start(&self, key: &OperationKey, work: &CustomWork) -> Result<()> {
+impl BackgroundWork for Manager {
+    fn begin(&self, key: &OperationKey, work: &CustomWork, line: Line) -> Result<Running> {
         let does = Work::of(work)?;
-        let inner = Arc::clone(&self.inner);
-        let own = key.clone();
-        self.jobs.start(key, move |stop| does.run(inner, own, stop));
-        Ok(())
+        Ok(Box::pin(does.run(
+            Arc::clone(&self.inner),
+            key.clone(),
+            line,
+        )))
     }
 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use stillpoint_core::{
     ByteSize, Error, ErrorKind, Omission, OmissionReason, ResourceKind, ResourceRef, Result,
 };
-use stillpoint_engine::{Action, Change, Claim, CustomRequest, Effect, JobPlan, Request};
+use stillpoint_engine::{Action, Change, Claim, CustomRequest, JobPlan};
 use stillpoint_restore::{Bracket, Phase, Plan, PlanBuilder, Retry, Step};
 
 use std::sync::Arc;
@@ -240,28 +240,8 @@ impl Planner<'_> {
         })
     }
 
-    /// A plan of these steps, or one without any where something stands in the way.
     fn plan(&self, steps: PlanBuilder<Action>, blocked: Vec<String>) -> Result<JobPlan> {
-        let steps = match blocked.is_empty() {
-            true => Some(steps.build().map_err(|source| {
-                let message = "a restore of the manager was compiled to no valid plan";
-                Error::new(ErrorKind::Internal, message)
-                    .advise("Report the request and the reasons")
-                    .because(source)
-            })?),
-            false => None,
-        };
-        Ok(JobPlan {
-            request: Request::Custom(self.request.clone()),
-            made_at: self.now,
-            targets: Vec::new(),
-            blocked_by: blocked,
-            changes: Vec::new(),
-            omitted: Vec::new(),
-            claims: Vec::new(),
-            effect: Effect::None,
-            steps,
-        })
+        JobPlan::custom(self.request, self.now, steps, blocked)
     }
 }
 

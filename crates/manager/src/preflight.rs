@@ -7,9 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use stillpoint_archive::cloudify::Snapshot;
 use stillpoint_archive::{Archive, Error as ArchiveError};
-use stillpoint_core::{ByteSize, Digest, ErrorKind, Result};
+use stillpoint_core::{ByteSize, Digest, Error, ErrorKind, Result};
+use stillpoint_engine::background::blocking;
 
-use crate::failure::{blocking, guarded, of_archive, of_io};
+use crate::failure::{guarded, of_archive};
 use crate::manager::{Inner, Named};
 use crate::metadata::{Metadata, compare};
 use crate::probe::{Token, while_marked};
@@ -110,7 +111,7 @@ async fn look(inner: &Arc<Inner>, id: &str, blocked: &mut Vec<String>) -> Result
 }
 
 async fn foreign(inner: &Arc<Inner>, id: &str) -> Result<(Metadata, Option<Digest>, bool)> {
-    let making = |source| of_io("making a folder for the archive", &source);
+    let making = |source| Error::io("making a folder for the archive", &source);
     let folder = tempfile::tempdir_in(&inner.staging).map_err(making)?;
     let path = folder.path().join("archive.zip");
     let downloaded = inner.depot.download(id, &path).await;
@@ -196,7 +197,7 @@ fn check_room(staging: &Path, size: u64, blocked: &mut Vec<String>) {
     let shown = staging.display();
     match rustix::fs::statvfs(staging) {
         Err(errno) => {
-            let error = of_io(&format!("looking at {shown}"), &errno.into());
+            let error = Error::io(format_args!("looking at {shown}"), &errno.into());
             blocked.push(error.message().to_owned());
         }
         Ok(found) => {

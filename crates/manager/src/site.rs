@@ -2,15 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use stillpoint_archive::Cancel;
 use stillpoint_core::{Error, ErrorKind, Result};
-use tokio::sync::Notify;
-
-use crate::failure::{of_io, stopped};
+use stillpoint_engine::background::Stop;
 
 /// Where a component works for one job.
 #[derive(Clone, Debug)]
@@ -18,15 +14,7 @@ pub struct Site {
     token: String,
     folder: PathBuf,
     stop: Stop,
-}
-
-/// Asks a piece of work to stop.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stop {
-    asked: Arc<AtomicBool>,
-    wake: Arc<Notify>,
-    archive: Cancel,
-    /// When its time is over, and why that is said.
+    /// When its time is over.
     deadline: Option<Instant>,
 }
 
@@ -36,6 +24,7 @@ impl Site {
             token: token.to_owned(),
             folder,
             stop,
+            deadline: None,
         }
     }
 
@@ -49,7 +38,7 @@ impl Site {
     /// # Errors
     /// Those of the file system.
     pub fn folder(&self) -> Result<&Path> {
-        let failed = |source| of_io(&format!("making {}", self.folder.display()), &source);
+        let failed = |source| Error::io(format_args!("making {}", self.folder.display()), &source);
         fs::create_dir_all(&self.folder).map_err(failed)?;
         Ok(&self.folder)
     }
@@ -59,33 +48,7 @@ impl Site {
     /// # Errors
     /// [`ErrorKind::Cancelled`], [`ErrorKind::Timeout`].
     pub fn check(&self) -> Result<()> {
-        self.stop.check()
-    }
-
-    pub(crate) fn stop(&self) -> &Stop {
-        &self.stop
-    }
-
-    /// The same, until this instant.
-    pub(crate) fn until(&self, deadline: Instant) -> Self {
-        let mut site = self.clone();
-        site.stop.deadline = Some(deadline);
-        site
-    }
-}
-
-impl Stop {
-    pub(crate) fn ask(&self) {
-        self.asked.store(true, Ordering::SeqCst);
-        self.archive.cancel();
-        // One that waits, or the next one that will.
-        self.wake.notify_one();
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.asked.load(Ordering::SeqCst) {
-            return Err(stopped());
-        }
+        self.stop.check()?;
         if self.deadline.is_some_and(|it| Instant::now() > it) {
             let message = "the manager would have been locked for longer than it may be";
             return Err(Error::new(ErrorKind::Timeout, message)
@@ -94,15 +57,15 @@ impl Stop {
         Ok(())
     }
 
-    /// Returns once it is asked.
-    pub(crate) async fn asked(&self) {
-        while !self.asked.load(Ordering::SeqCst) {
-            self.wake.notified().await;
-        }
+    /// For work of the archive's, which stops with this.
+    pub(crate) fn cancel(&self) -> Cancel {
+        self.stop.flag().into()
     }
 
-    /// For work of the archive's.
-    pub(crate) fn archive(&self) -> Cancel {
-        self.archive.clone()
+    /// The same, until this instant.
+    pub(crate) fn until(&self, deadline: Instant) -> Self {
+        let mut site = self.clone();
+        site.deadline = Some(deadline);
+        site
     }
 }

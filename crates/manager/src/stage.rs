@@ -78,7 +78,7 @@ impl Stage<'_> {
         let options = ExtractOptions::new()
             .durable()
             .only(move |path| path.starts_with(&below));
-        let watch = Watch::none().cancel(self.site.stop().archive());
+        let watch = Watch::none().cancel(self.site.cancel());
         extract(self.archive, folder, &options, &watch)
             .map(drop)
             .map_err(|error| of_archive(self.component, error))

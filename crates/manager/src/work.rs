@@ -15,13 +15,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stillpoint_core::{Digest, Error, ErrorKind, Result};
+use stillpoint_engine::background::{Failed, Line, Stop, blocking};
 use stillpoint_engine::{Action, CustomWork, ManagerWork};
 use stillpoint_iaas::OperationKey;
 
-use crate::jobs::Failed;
 use crate::manager::Inner;
 use crate::request::{NAME, RestoreManager};
-use crate::site::{Site, Stop};
+use crate::site::Site;
 
 /// What a step does, as data.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -98,6 +98,7 @@ pub(crate) struct Task {
     /// Who locks: the job.
     pub(crate) token: String,
     pub(crate) stop: Stop,
+    pub(crate) line: Line,
 }
 
 impl Work {
@@ -128,12 +129,13 @@ impl Work {
         self,
         inner: Arc<Inner>,
         key: OperationKey,
-        stop: Stop,
+        line: Line,
     ) -> Result<Value, Failed> {
         let task = Task {
             inner,
             token: token(key.as_str()),
-            stop,
+            stop: line.stop().clone(),
+            line,
         };
         match self {
             Self::Account { components } => Ok(task.account(&components).await?),
@@ -207,7 +209,7 @@ impl Task {
         does: impl FnOnce(&Inner, &str) -> Result<()> + Send + 'static,
     ) -> Result<Value> {
         let (inner, token) = (Arc::clone(&self.inner), self.token.clone());
-        crate::failure::blocking(move || does(&inner, &token)).await?;
+        blocking(move || does(&inner, &token)).await?;
         Ok(Value::Null)
     }
 }

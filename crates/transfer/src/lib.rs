@@ -125,7 +125,6 @@
 
 mod document;
 mod failure;
-mod jobs;
 mod place;
 mod plan;
 mod request;

@@ -7,7 +7,7 @@ mod room;
 
 use jiff::{SignedDuration, Timestamp};
 use stillpoint_core::{Digest, Result, Snapshot};
-use stillpoint_engine::{Action, CustomRequest, Effect, JobPlan, Request};
+use stillpoint_engine::{Action, CustomRequest, Effect, JobPlan};
 use stillpoint_restore::{Plan, PlanBuilder, Step};
 
 use crate::place::Shelf;
@@ -32,29 +32,8 @@ impl Planner<'_> {
         effect: Effect,
         blocked: Vec<String>,
     ) -> Result<JobPlan> {
-        let steps = match blocked.is_empty() {
-            true => Some(steps.build().map_err(|source| {
-                use stillpoint_core::{Error, ErrorKind};
-                Error::new(
-                    ErrorKind::Internal,
-                    "a transfer was compiled to no valid plan",
-                )
-                .advise("Report the request and the reasons")
-                .because(source)
-            })?),
-            false => None,
-        };
-        Ok(JobPlan {
-            request: Request::Custom(self.request.clone()),
-            made_at: self.now,
-            targets: Vec::new(),
-            blocked_by: blocked,
-            changes: Vec::new(),
-            omitted: Vec::new(),
-            claims: Vec::new(),
-            effect,
-            steps,
-        })
+        let plan = JobPlan::custom(self.request, self.now, steps, blocked)?;
+        Ok(JobPlan { effect, ..plan })
     }
 }
 

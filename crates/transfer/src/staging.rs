@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use stillpoint_core::{Error, ErrorKind, Result, Retry};
 
-use crate::failure::of_io;
-
 const ARCHIVE: &str = "archive.zip";
 const LOCK: &str = "lock";
 
@@ -42,7 +40,7 @@ impl Staging {
     ///
     /// An attempt of this process that was given up may still run: it is waited for.
     pub(crate) fn enter(&self) -> Result<Entered> {
-        let failed = |source: io::Error| of_io(&self.named("making"), &source);
+        let failed = |source: io::Error| Error::io(self.named("making"), &source);
         match fs::create_dir(&self.folder) {
             Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(failed(source));
@@ -60,7 +58,7 @@ impl Staging {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let failed = |source: io::Error| of_io(&self.named("clearing"), &source);
+        let failed = |source: io::Error| Error::io(self.named("clearing"), &source);
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             if name != ARCHIVE && name != LOCK {
@@ -72,7 +70,7 @@ impl Staging {
 
     /// Removes the folder and all that is in it. One that is gone is a success.
     pub(crate) fn remove(&self) -> Result<()> {
-        let failed = |source: io::Error| of_io(&self.named("removing"), &source);
+        let failed = |source: io::Error| Error::io(self.named("removing"), &source);
         match fs::remove_dir_all(&self.folder) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed(source)),
             _ => Ok(()),
@@ -87,7 +85,7 @@ impl Staging {
 /// Gives a file another name in the same file system, unless that is taken, and makes it durable.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
-    let failed = |source: io::Error| of_io(&format!("naming {}", to.display()), &source);
+    let failed = |source: io::Error| Error::io(format_args!("naming {}", to.display()), &source);
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => {}
         // Not every file system knows the flag; a link is never made over a name, either.
@@ -104,7 +102,10 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<()> {
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(of_io(&format!("removing {}", path.display()), &source)),
+        Err(source) => Err(Error::io(
+            format_args!("removing {}", path.display()),
+            &source,
+        )),
         Ok(()) => sync_folder_of(path),
     }
 }
@@ -112,7 +113,7 @@ pub(crate) fn remove_file(path: &Path) -> Result<()> {
 fn sync_folder_of(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|source| of_io(&format!("flushing {}", folder.display()), &source))
+    synced.map_err(|source| Error::io(format_args!("flushing {}", folder.display()), &source))
 }
 
 #[cfg(test)]

@@ -7,14 +7,12 @@ use jiff::Timestamp;
 use stillpoint_archive::depot::Depot;
 use stillpoint_archive::{Identity, Recipient};
 use stillpoint_core::{Error, ErrorKind, Result};
-use stillpoint_engine::{
-    CustomObservation, CustomPlanner, CustomRequest, CustomWork, EngineBuilder, Executor, JobPlan,
-};
-use stillpoint_iaas::{OperationKey, Provider, Ticket};
+use stillpoint_engine::background::{Background, BackgroundWork, Line, Running};
+use stillpoint_engine::{CustomPlanner, CustomRequest, CustomWork, EngineBuilder, JobPlan};
+use stillpoint_iaas::{OperationKey, Provider};
 use stillpoint_state::State;
 use stillpoint_state::catalogue::Catalogue;
 
-use crate::jobs::Jobs;
 use crate::plan::Planner;
 use crate::request::{NAME, Wish};
 use crate::vault::{Registered, Vault};
@@ -25,7 +23,6 @@ use crate::work::{Bench, Work};
 #[derive(Debug)]
 pub struct Transfer {
     inner: Inner,
-    jobs: Jobs,
 }
 
 /// What is planned and worked with.
@@ -104,10 +101,9 @@ impl TransferBuilder {
                 catalogue: Catalogue::new(state),
                 bench: Arc::new(bench),
             },
-            jobs: Jobs::default(),
         });
         engine
-            .executor(NAME, Arc::clone(&transfer) as Arc<dyn Executor>)
+            .executor(NAME, Arc::new(Background::new(Arc::clone(&transfer))))
             .planner(NAME, transfer)
     }
 }
@@ -139,44 +135,16 @@ impl CustomPlanner for Transfer {
     }
 }
 
-/// All work here can be begun again under its key and finds what it had done. So to observe what
-/// does not run, after a crash, is to go on with it.
-#[async_trait]
-impl Executor for Transfer {
-    async fn submit(&self, key: &OperationKey, work: &CustomWork) -> Result<Ticket> {
-        self.start(key, work)?;
-        Ok(Ticket::new(key.as_str()))
-    }
-
-    async fn observe(
-        &self,
-        key: &OperationKey,
-        work: &CustomWork,
-        _ticket: Option<&Ticket>,
-    ) -> Result<CustomObservation> {
-        loop {
-            if let Some(known) = self.jobs.observe(key).await {
-                return Ok(known);
-            }
-            if let Err(error) = self.start(key, work) {
-                return Ok(CustomObservation::Failed { error, left: None });
-            }
-        }
-    }
-
-    async fn cancel(&self, key: &OperationKey, _work: &CustomWork) -> Result<()> {
-        self.jobs.cancel(key);
-        Ok(())
-    }
-}
-
-impl Transfer {
-    fn start(&self, key: &OperationKey, work: &CustomWork) -> Result<()> {
+impl BackgroundWork for Transfer {
+    fn begin(&self, key: &OperationKey, work: &CustomWork, line: Line) -> Result<Running> {
         let does = Work::of(work)?;
         let (bench, inputs) = (Arc::clone(&self.inner.bench), work.inputs.clone());
-        let (own, key) = (key.clone(), key);
-        self.jobs
-            .start(key, move |line| does.run(bench, own, inputs, line));
-        Ok(())
+        Ok(Box::pin(does.run(bench, key.clone(), inputs, line)))
+    }
+
+    /// What a step leaves it says itself. That the world is not known is then said of a volume,
+    /// which is another step's.
+    fn may_have_left(&self, _error: &Error) -> bool {
+        false
     }
 }

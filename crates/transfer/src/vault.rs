@@ -1,18 +1,17 @@
 //! The archives within reach: depots and keys by name, and how an archive is opened.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrecy::SecretSlice;
 use stillpoint_archive::depot::Depot;
 use stillpoint_archive::{Archive, Error as ArchiveError, Identity, OpenOptions, Recipient};
 use stillpoint_core::{Digest, Error, ErrorKind, Result};
 use stillpoint_engine::Delivered;
+use stillpoint_engine::background::blocking;
 
 use crate::document::Document;
-use crate::failure::{of_archive, of_io};
+use crate::failure::of_archive;
 use crate::place::{ArchiveRef, Shelf};
 
 /// Depots, and keys.
@@ -97,7 +96,7 @@ impl Vault {
     /// What there is to say of an archive that was just made, and is at a path. Blocks.
     pub(crate) fn delivered(&self, path: &Path, place: &ArchiveRef) -> Result<Delivered> {
         let (archive, document) = self.open_made(path, place)?;
-        let failed = |source| of_io(&format!("looking at {place}"), &source);
+        let failed = |source| Error::io(format_args!("looking at {place}"), &source);
         let root = archive.root().ok_or_else(|| changed(place))?;
         Ok(Delivered {
             archive: place.to_string(),
@@ -108,7 +107,7 @@ impl Vault {
     }
 
     fn open(&self, path: &Path, place: &ArchiveRef) -> Result<(Archive, u64)> {
-        let failed = |source| of_io(&format!("opening {place}"), &source);
+        let failed = |source| Error::io(format_args!("opening {place}"), &source);
         let size = path.metadata().map_err(failed)?.len();
         let archive = self.options().open(path);
         Ok((archive.map_err(|error| of_archive(place, error))?, size))
@@ -144,9 +143,7 @@ impl Vault {
 
     fn options(&self) -> OpenOptions {
         let identities = self.identities.iter().cloned();
-        identities.fold(OpenOptions::new(), |options, identity| {
-            options.identity(Shared(identity))
-        })
+        identities.fold(OpenOptions::new(), OpenOptions::identity)
     }
 }
 
@@ -158,17 +155,6 @@ pub(crate) fn changed(place: &ArchiveRef) -> Error {
 /// The digest as the rest of the system has it.
 pub(crate) fn digest(of: stillpoint_archive::Digest) -> Digest {
     Digest::new(of.0)
-}
-
-/// Does what blocks where that is allowed.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(crate::failure::stopped()),
-    }
 }
 
 fn seen(archive: &Archive, size: u64, place: &ArchiveRef) -> Result<Seen> {
@@ -189,30 +175,5 @@ fn known<'a>(names: impl Iterator<Item = &'a String>) -> String {
         "none".to_owned()
     } else {
         names.join(", ")
-    }
-}
-
-/// One key that several archives are opened or sealed with.
-pub(crate) struct Shared<T: ?Sized>(pub(crate) Arc<T>);
-
-impl<T: fmt::Debug + ?Sized> fmt::Debug for Shared<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Recipient for Shared<dyn Recipient> {
-    fn id(&self) -> String {
-        self.0.id()
-    }
-
-    fn wrap(&self, key: &SecretSlice<u8>) -> Result<Vec<u8>, ArchiveError> {
-        self.0.wrap(key)
-    }
-}
-
-impl Identity for Shared<dyn Identity> {
-    fn unwrap(&self, id: &str, wrapped: &[u8]) -> Result<Option<SecretSlice<u8>>, ArchiveError> {
-        self.0.unwrap(id, wrapped)
     }
 }

@@ -18,14 +18,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stillpoint_core::{Digest, Error, ErrorKind, ResourceRef, Result, Snapshot};
+use stillpoint_engine::background::{Failed, Line, blocking};
 use stillpoint_engine::{Action, CustomWork, Source};
 use stillpoint_iaas::{OperationKey, Provider, VolumeBytes};
 
-use crate::jobs::{Failed, Line};
 use crate::place::{ArchiveRef, Shelf};
 use crate::request::NAME;
 use crate::staging::Staging;
-use crate::vault::{Vault, blocking};
+use crate::vault::Vault;
 
 /// What a step does, as data.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -385,7 +385,7 @@ fn complaint(program: &str, said: &str) -> Error {
 }
 
 pub(super) fn failed(program: &str, source: &io::Error) -> Error {
-    crate::failure::of_io(&format!("running {program}"), source)
+    Error::io(format_args!("running {program}"), source)
 }
 
 /// A name as SQL has it.

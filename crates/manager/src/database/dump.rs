@@ -10,8 +10,9 @@ use stillpoint_core::{Error, ErrorKind, Result};
 use super::client::{Client, Server, failed, literal};
 use super::schema::{counting, quoted, tables};
 use super::{DUMP, Database, ROWS};
-use crate::dump::{Dump, of_writing};
-use crate::jobs::lock;
+use crate::dump::Dump;
+use crate::failure::of_writing;
+use crate::locks::lock;
 
 /// The key under which `pg_dump` says that no command may follow. Our own does that on a restore.
 const RESTRICT: &str = "stillpoint";

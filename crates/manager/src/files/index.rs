@@ -12,8 +12,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::looking;
 use super::mirror::{set_mode, set_time};
-use crate::dump::of_writing;
-use crate::failure::{of_io, of_reading};
+use crate::failure::{of_reading, of_writing};
 
 /// Bytes of the longest line that is read.
 const LONGEST: u64 = 64 << 10;
@@ -162,7 +161,7 @@ impl Index {
             }
             let at = folder.join(&path);
             symlink(target, &at)
-                .map_err(|source| of_io(&format!("linking {}", at.display()), &source))?;
+                .map_err(|source| Error::io(format_args!("linking {}", at.display()), &source))?;
         }
         // From the inside out: what changes in a folder changes its time.
         for line in self.0.iter().rev().filter(|line| line.link.is_none()) {

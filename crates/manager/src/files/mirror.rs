@@ -12,7 +12,6 @@ use rustix::io::Errno;
 use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::looking;
-use crate::failure::of_io;
 use crate::site::Site;
 
 /// A folder, and its copy.
@@ -46,7 +45,7 @@ impl Mirror {
         let about = fs::symlink_metadata(from).map_err(looking(from))?;
         match fs::create_dir(to) {
             Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(of_io(&format!("making {}", to.display()), &source));
+                return Err(Error::io(format_args!("making {}", to.display()), &source));
             }
             _ => {}
         }
@@ -87,7 +86,7 @@ impl Mirror {
                 remove(to)?;
             }
             return symlink(&target, to)
-                .map_err(|source| of_io(&format!("linking {}", to.display()), &source));
+                .map_err(|source| Error::io(format_args!("linking {}", to.display()), &source));
         }
         if !kind.is_file() {
             let message = format!("{} is neither file, folder nor link", from.display());
@@ -115,16 +114,19 @@ impl Mirror {
     fn file(&self, from: &Path, to: &Path, size: u64) -> Result<bool> {
         let source = File::open(from).map_err(looking(from))?;
         let target = File::create_new(to)
-            .map_err(|source| of_io(&format!("making {}", to.display()), &source))?;
+            .map_err(|source| Error::io(format_args!("making {}", to.display()), &source))?;
         match ioctl_ficlone(&target, &source) {
             Ok(()) => return Ok(true),
             Err(Errno::OPNOTSUPP | Errno::XDEV | Errno::INVAL | Errno::NOTTY | Errno::NOSYS) => {}
             Err(errno) => {
-                return Err(of_io(&format!("copying {}", from.display()), &errno.into()));
+                return Err(Error::io(
+                    format_args!("copying {}", from.display()),
+                    &errno.into(),
+                ));
             }
         }
         copy_data(&source, &target, size)
-            .map_err(|source| of_io(&format!("copying {}", from.display()), &source))?;
+            .map_err(|source| Error::io(format_args!("copying {}", from.display()), &source))?;
         Ok(false)
     }
 }
@@ -152,19 +154,33 @@ fn copy_data(source: &File, target: &File, size: u64) -> io::Result<()> {
 }
 
 pub(super) fn set_mode(path: &Path, mode: u32) -> Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-        .map_err(|source| of_io(&format!("setting the mode of {}", path.display()), &source))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(|source| {
+        Error::io(
+            format_args!("setting the mode of {}", path.display()),
+            &source,
+        )
+    })
 }
 
 fn set_times(path: &Path, about: &fs::Metadata) -> Result<()> {
-    let failed = |source| of_io(&format!("setting the time of {}", path.display()), &source);
+    let failed = |source| {
+        Error::io(
+            format_args!("setting the time of {}", path.display()),
+            &source,
+        )
+    };
     let modified = about.modified().map_err(failed)?;
     set_time(path, modified)
 }
 
 /// Sets when something that is no link was modified.
 pub(super) fn set_time(path: &Path, modified: std::time::SystemTime) -> Result<()> {
-    let failed = |source| of_io(&format!("setting the time of {}", path.display()), &source);
+    let failed = |source| {
+        Error::io(
+            format_args!("setting the time of {}", path.display()),
+            &source,
+        )
+    };
     let times = FileTimes::new()
         .set_modified(modified)
         .set_accessed(modified);
@@ -181,9 +197,10 @@ pub(super) fn remove(path: &Path) -> Result<()> {
         Err(source) => Err(source),
     };
     match removed {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(of_io(&format!("removing {}", path.display()), &source))
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::io(
+            format_args!("removing {}", path.display()),
+            &source,
+        )),
         _ => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use stillpoint_core::{Error, ErrorKind, Result, World};
 
 use super::index::{Index, inside};
 use super::{Files, INDEX, TREE, looking, mirror};
-use crate::failure::{of_archive, of_io, of_reading};
+use crate::failure::{of_archive, of_reading};
 use crate::metadata::CLOUDIFY;
 use crate::site::Site;
 use crate::stage::Stage;
@@ -53,7 +53,7 @@ impl Files {
             return Err(Error::new(ErrorKind::Unsupported, message).advise("Restore all of them"));
         }
         let wrapper = self.wrapper(stage.site())?;
-        let making = |source| of_io(&format!("making {}", wrapper.display()), &source);
+        let making = |source| Error::io(format_args!("making {}", wrapper.display()), &source);
         fs::create_dir(&wrapper).map_err(making)?;
         if stage.about()["kind"] == CLOUDIFY {
             let tree = wrapper.join(TREE);
@@ -84,7 +84,7 @@ impl Files {
 
     /// Writes what a snapshot of a Cloudify Manager has for this folder.
     fn take_over(&self, stage: &Stage<'_>, tree: &Path) -> Result<()> {
-        let making = |source| of_io(&format!("making {}", tree.display()), &source);
+        let making = |source| Error::io(format_args!("making {}", tree.display()), &source);
         fs::create_dir(tree).map_err(making)?;
         let Some(place) = &self.cloudify else {
             return Ok(());
@@ -98,7 +98,7 @@ impl Files {
             };
             stage.site().check()?;
             let at = tree.join(inside(&path)?);
-            let writing = |source| of_io(&format!("writing {}", at.display()), &source);
+            let writing = |source| Error::io(format_args!("writing {}", at.display()), &source);
             fs::create_dir_all(at.parent().unwrap_or(tree)).map_err(writing)?;
             let mut from = stage.archive().reader(entry.name()).map_err(failed)?;
             let mut to = File::create_new(&at).map_err(writing)?;
@@ -217,7 +217,7 @@ impl Files {
             }
             Err(errno) => {
                 let what = format!("swapping {}", self.folder.display());
-                return Err(of_io(&what, &errno.into()));
+                return Err(Error::io(what, &errno.into()));
             }
         }
         let beside = self.beside()?;
@@ -233,8 +233,8 @@ impl Files {
 
     fn named(&self, from: &Path, to: &Path) -> Result<()> {
         fs::rename(from, to).map_err(|source| {
-            of_io(
-                &format!("renaming {} to {}", from.display(), to.display()),
+            Error::io(
+                format_args!("renaming {} to {}", from.display(), to.display()),
                 &source,
             )
         })

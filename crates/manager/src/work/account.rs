@@ -1,9 +1,9 @@
 use serde_json::Value;
 use stillpoint_core::{Error, ErrorKind, Result, World};
+use stillpoint_engine::background::blocking;
 
 use super::Task;
 use super::place::noted;
-use crate::failure::blocking;
 
 /// How many of them an error names; the rest is counted.
 const NAMED: usize = 50;

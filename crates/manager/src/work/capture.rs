@@ -9,19 +9,19 @@ use stillpoint_archive::{
     Archive, Error as ArchiveError, Metadata as ArchiveMetadata, VerifyLevel, Watch, WriteOptions,
     Writer, create,
 };
-use stillpoint_core::{Error, ErrorKind, Result, World};
+use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_engine::Captured;
+use stillpoint_engine::background::{Failed, Stop, blocking};
 
 use super::Task;
 use super::window::{fix_held, fix_locked};
 use crate::component::LeftOut;
 use crate::dump::Dump;
-use crate::failure::{blocking, guarded, of_archive, of_io, stopped};
-use crate::jobs::Failed;
+use crate::failure::{guarded, of_archive};
 use crate::manager::{Inner, Named};
 use crate::metadata::{About, Metadata};
 use crate::records::{LEASE, Record, RecordState};
-use crate::site::{Site, Stop};
+use crate::site::Site;
 
 /// What is to be captured, and how.
 #[derive(Clone, Debug)]
@@ -82,19 +82,18 @@ impl Task {
                 Ok(serde_json::to_value(captured).expect("plain data with text for keys"))
             }
             Err(failed) => {
-                let next = match failed.error.kind() {
+                let next = match failed.error().kind() {
                     ErrorKind::Cancelled => RecordState::Cancelled,
                     _ => RecordState::Failed,
                 };
-                let said = failed.error.to_report().message;
+                let said = failed.error().to_report().message;
                 let why = |record: &mut Record| record.error = Some(said.clone());
                 if let Err(error) = records.advance(&name, next, why).await {
                     tracing::warn!(%name, %error, "the record of a failed capture stays as it is");
                 }
-                let gone = self.remove_own().await;
-                Err(Failed {
-                    left: failed.left || gone.is_err(),
-                    ..failed
+                Err(match self.remove_own().await {
+                    Ok(()) => failed,
+                    Err(_) => failed.and_left(),
                 })
             }
         }
@@ -138,12 +137,7 @@ impl Task {
                     return Err(error.advise("Choose another id, or delete that one").into());
                 }
             }
-            self.make(order, path.clone())
-                .await
-                .map_err(|error| Failed {
-                    left: error.world() == World::Unknown,
-                    error,
-                })?;
+            self.make(order, path.clone()).await?;
         }
         if record.state == RecordState::Creating {
             let records = &self.inner.records;
@@ -157,13 +151,13 @@ impl Task {
             Err(error) => Err(error),
             Ok(()) => tokio::select! {
                 uploaded = depot.upload(&name, &path) => uploaded.map_err(failed),
-                () = self.stop.asked() => Err(stopped()),
+                error = self.stop.asked() => Err(error),
             },
         };
         if let Err(error) = uploaded {
             // What is there under another claim is somebody else's.
             let left = error.kind() != ErrorKind::Conflict && depot.delete(&name).await.is_err();
-            return Err(Failed { error, left });
+            return Err(Failed::leaving(error, left));
         }
         let keys = self.inner.keys.clone();
         let opened = blocking(move || {
@@ -191,7 +185,7 @@ impl Task {
         );
         let folder = self.own_folder();
         blocking(move || {
-            let failed = |source| of_io(&format!("making {}", folder.display()), &source);
+            let failed = |source| Error::io(format_args!("making {}", folder.display()), &source);
             fs::create_dir_all(&folder).map_err(failed)?;
             make(&inner, &token, &stop, &order, &path)
         })
@@ -277,7 +271,7 @@ fn make(inner: &Inner, token: &str, stop: &Stop, order: &Order, path: &Path) -> 
     let options = WriteOptions::new()
         .metadata(ArchiveMetadata::Own(metadata.to_map()))
         .read_back(VerifyLevel::Full)
-        .watch(Watch::none().cancel(stop.archive()), None);
+        .watch(Watch::none().cancel(stop.flag().into()), None);
     let mut failure = None;
     let written = create(path, &inner.keys.seal(options), |writer| {
         write(writer, &holding.0).map_err(|error| {
@@ -320,9 +314,10 @@ fn describe(archive: &Archive, name: &str, size: u64) -> Result<(Captured, u64)>
 /// Removes a folder and all that is in it. One that is gone is a success.
 pub(super) fn remove_folder(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(of_io(&format!("removing {}", folder.display()), &source))
-        }
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(
+            format_args!("removing {}", folder.display()),
+            &source,
+        )),
         _ => Ok(()),
     }
 }

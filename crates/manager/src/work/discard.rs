@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stillpoint_core::{ErrorKind, Result};
+use stillpoint_engine::background::blocking;
 
 use super::Task;
 use super::capture::remove_folder;
-use crate::failure::{blocking, of_archive};
+use crate::failure::of_archive;
 use crate::records::RecordState;
 
 impl Task {

@@ -3,11 +3,11 @@ use std::fs;
 use serde_json::Value;
 use stillpoint_archive::{Assurance, VerifyLevel, Watch, verify};
 use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_engine::background::{Failed, blocking};
 
 use super::capture::remove_folder;
 use super::{Bound, Task};
-use crate::failure::{blocking, of_archive, of_io, stopped};
-use crate::jobs::Failed;
+use crate::failure::of_archive;
 
 /// What a fetched archive is called while it is here.
 pub(super) const FETCHED: &str = "archive.zip";
@@ -20,20 +20,20 @@ impl Task {
             return Ok(Value::Null);
         };
         let left = blocking(move || remove_folder(&folder)).await.is_err();
-        Err(Failed { error, left })
+        Err(Failed::leaving(error, left))
     }
 
     async fn fetch_into(&self, archive: &str, bound: Bound) -> Result<()> {
         let (folder, path) = (self.folder(), self.folder().join(FETCHED));
         blocking(move || {
-            let failed = |source| of_io(&format!("making {}", folder.display()), &source);
+            let failed = |source| Error::io(format_args!("making {}", folder.display()), &source);
             fs::create_dir_all(&folder).map_err(failed)
         })
         .await?;
         if !path.exists() {
             let downloaded = tokio::select! {
                 downloaded = self.inner.depot.download(archive, &path) => downloaded,
-                () = self.stop.asked() => return Err(stopped()),
+                error = self.stop.asked() => return Err(error),
             };
             let receipt = downloaded.map_err(|error| of_archive(archive, error))?;
             if receipt.sha256.0 != *bound.sha256.as_bytes() {
@@ -48,10 +48,13 @@ impl Task {
     /// Reads every byte of the fetched archive.
     pub(super) async fn verify(&self, archive: String, bound: Bound) -> Result<Value> {
         let path = self.folder().join(FETCHED);
-        let (keys, stop) = (self.inner.keys.clone(), self.stop.clone());
+        let (keys, line) = (self.inner.keys.clone(), self.line.clone());
         blocking(move || {
             let opened = keys.open_same(&path, &archive, bound.root)?;
-            let watch = Watch::none().cancel(stop.archive());
+            let meter = line.meter(opened.entries().map(|entry| entry.size()).sum());
+            let watch = Watch::none()
+                .cancel(line.stop().flag().into())
+                .progress(move |it| meter.reach(it.bytes));
             let report = verify(&opened, VerifyLevel::Full, &watch)
                 .map_err(|error| of_archive(&archive, error))?;
             let wanted = match bound.root {
@@ -71,9 +74,10 @@ impl Task {
     pub(super) async fn tidy_fetched(&self) -> Result<Value> {
         let path = self.folder().join(FETCHED);
         blocking(move || match fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(of_io(&format!("removing {}", path.display()), &source))
-            }
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(
+                format_args!("removing {}", path.display()),
+                &source,
+            )),
             _ => Ok(Value::Null),
         })
         .await

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stillpoint_core::{Error, ErrorKind, Result, World};
+use stillpoint_engine::background::{Failed, blocking};
 use stillpoint_state::{Batch, Guard};
 
 use super::fetch::FETCHED;
 use super::{Bound, Kept, Task};
-use crate::failure::{blocking, guarded, of_io};
-use crate::jobs::Failed;
+use crate::failure::guarded;
 use crate::manager::Inner;
 use crate::preflight::{metadata_of, preflight};
 use crate::request::RestoreManager;
@@ -71,7 +71,7 @@ impl Task {
                 Err(error) => {
                     let gone = guarded(&component, || named.component.unstage(&site));
                     let left = gone.is_err();
-                    Ok(Err(Failed { error, left }))
+                    Ok(Err(Failed::leaving(error, left)))
                 }
             }
         });
@@ -179,7 +179,8 @@ fn note(site: &Site, unplaced: &[String]) -> Result<()> {
     }
     let path = site.folder()?.join(UNPLACED);
     let bytes = serde_json::to_vec(unplaced).expect("plain text");
-    fs::write(&path, bytes).map_err(|source| of_io(&format!("writing {}", path.display()), &source))
+    fs::write(&path, bytes)
+        .map_err(|source| Error::io(format_args!("writing {}", path.display()), &source))
 }
 
 /// What had no place, as it was written down.
@@ -193,6 +194,9 @@ pub(super) fn noted(folder: &Path) -> Result<Vec<String>> {
                 .because(source)
         }),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(of_io(&format!("reading {}", path.display()), &source)),
+        Err(source) => Err(Error::io(
+            format_args!("reading {}", path.display()),
+            &source,
+        )),
     }
 }

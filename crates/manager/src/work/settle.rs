@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stillpoint_core::{Result, World};
+use stillpoint_engine::background::blocking;
 use stillpoint_state::{Batch, Guard};
 
 use super::capture::remove_folder;
 use super::place::kept_key;
 use super::{Kept, Task};
-use crate::failure::{blocking, guarded};
+use crate::failure::guarded;
 use crate::site::Site;
 
 impl Task {

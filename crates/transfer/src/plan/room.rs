@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use stillpoint_core::{ByteSize, ResourceRef, Result};
+use stillpoint_core::{ByteSize, Error, ResourceRef, Result};
 use stillpoint_iaas::VolumeBytes;
-
-use crate::failure::of_io;
 
 /// Notes where a folder has less room than an archive may need. How small it packs shows only when
 /// it is packed, so that is all of its data.
 pub(super) fn check(folder: &Path, needed: u64, blocked: &mut Vec<String>) -> Result<()> {
     let failed = |source: rustix::io::Errno| {
-        of_io(&format!("looking at {}", folder.display()), &source.into())
+        Error::io(
+            format_args!("looking at {}", folder.display()),
+            &source.into(),
+        )
     };
     let system = rustix::fs::statvfs(folder).map_err(failed)?;
     // What those get who are not root.

@@ -5,13 +5,12 @@ use serde_json::Value;
 use stillpoint_archive::Error as ArchiveError;
 use stillpoint_core::Result;
 use stillpoint_engine::Delivered;
+use stillpoint_engine::background::{Failed, blocking};
 
 use super::Task;
-use crate::failure::{of_archive, stopped};
-use crate::jobs::Failed;
+use crate::failure::of_archive;
 use crate::place::{ArchiveRef, Shelf};
 use crate::staging::{remove_file, rename_new};
-use crate::vault::blocking;
 
 impl Task {
     /// Puts the staged archive where it goes. Its name has the job's id in it, so whatever has
@@ -22,10 +21,7 @@ impl Task {
             ArchiveRef::Depot { depot, id } => {
                 if let Err(error) = self.upload(shelf, depot, id).await {
                     let gone = self.withdraw(shelf, stem).await;
-                    return Err(Failed {
-                        error,
-                        left: gone.is_err(),
-                    });
+                    return Err(Failed::leaving(error, gone.is_err()));
                 }
             }
             ArchiveRef::File(path) => {
@@ -34,17 +30,17 @@ impl Task {
             }
         }
         let delivered = self.delivered(&archive, shelf).await;
-        delivered.map_err(|error| Failed { error, left: true })
+        delivered.map_err(|error| Failed::leaving(error, true))
     }
 
     async fn upload(&self, shelf: &Shelf, depot: &str, id: &str) -> Result<()> {
         let staged = self.staging(shelf)?.archive();
         let depot = &self.bench.vault.depot(depot)?.depot;
         let shown = shelf.archive(id);
-        self.line.stop.check()?;
+        self.line.stop().check()?;
         let uploaded = tokio::select! {
             uploaded = depot.upload(id, &staged) => uploaded.map(drop),
-            () = self.line.stop.asked() => return Err(stopped()),
+            error = self.line.stop().asked() => return Err(error),
         };
         uploaded.map_err(|error| of_archive(&shown, error))
     }

@@ -1,12 +1,11 @@
 use serde_json::Value;
 use stillpoint_core::{Digest, Error, ErrorKind, Result};
+use stillpoint_engine::background::{Failed, blocking};
 
 use super::Task;
-use crate::failure::{of_archive, stopped};
-use crate::jobs::Failed;
+use crate::failure::of_archive;
 use crate::place::{ArchiveRef, Shelf};
 use crate::staging::Staging;
-use crate::vault::blocking;
 
 impl Task {
     /// Downloads the archive into the staging folder; one that is there is whole.
@@ -21,7 +20,7 @@ impl Task {
             return Ok(Value::Null);
         };
         let left = blocking(move || staging.remove()).await.is_err();
-        Err(Failed { error, left })
+        Err(Failed::leaving(error, left))
     }
 
     async fn fetch_into(
@@ -39,7 +38,7 @@ impl Task {
         if !path.exists() {
             let downloaded = tokio::select! {
                 downloaded = depot.download(id, &path) => downloaded,
-                () = self.line.stop.asked() => return Err(stopped()),
+                error = self.line.stop().asked() => return Err(error),
             };
             downloaded.map_err(|error| of_archive(archive, error))?;
         }

@@ -1,12 +1,12 @@
 use serde_json::Value;
 use stillpoint_core::{Digest, Error, ErrorKind, ResourceRef, Result};
+use stillpoint_engine::background::blocking;
 use stillpoint_iaas::VolumeBytes;
 
 use super::entry::{Entry, Stretch};
 use super::{Task, bytes_of};
 use crate::document::Document;
 use crate::place::ArchiveRef;
-use crate::vault::blocking;
 
 impl Task {
     /// Writes what is not zeros into a volume that is nothing but zeros. It is over well only
@@ -29,10 +29,10 @@ impl Task {
             Ok((Entry::open(&archive, &document.volumes[part])?, size))
         })
         .await?;
-        let mut meter = self.line.meter(size);
+        let meter = self.line.meter(size);
         let mut next = Some(read(entry).await?);
         while let Some((entry, stretch)) = next {
-            self.line.stop.check()?;
+            self.line.stop().check()?;
             let last = stretch.is_last();
             let following = async move {
                 match last {

@@ -7,16 +7,15 @@ use stillpoint_archive::{
     Class, EntryOptions, Error as ArchiveError, Metadata, Recipient, VerifyLevel, Watch,
     WriteOptions, Writer, create,
 };
-use stillpoint_core::{Digest, ErrorKind, Part, Result, Snapshot};
+use stillpoint_core::{Digest, Error, ErrorKind, Part, Result, Snapshot};
+use stillpoint_engine::background::{Failed, blocking};
 
 use super::volume::{Piece, read_volume};
 use super::{Task, bytes_of};
 use crate::document::{DOCUMENT, Document};
-use crate::failure::{as_archive, of_archive, of_io};
-use crate::jobs::Failed;
+use crate::failure::of_archive;
 use crate::place::Shelf;
 use crate::staging::Staging;
-use crate::vault::{Shared, blocking};
 
 /// Pieces of up to a MiB that wait between the provider and the archive.
 const AHEAD: usize = 4;
@@ -39,7 +38,7 @@ impl Task {
             return Ok(Value::Null);
         };
         let left = blocking(move || staging.remove()).await.is_err();
-        Err(Failed { error, left })
+        Err(Failed::leaving(error, left))
     }
 
     async fn pack_into(
@@ -55,7 +54,7 @@ impl Task {
         }
         let (sender, pieces) = mpsc::sync_channel(AHEAD);
         let parts = snapshot.parts.clone();
-        let (path, cancel) = (staging.archive(), self.line.stop.archive());
+        let (path, cancel) = (staging.archive(), self.line.stop().flag().into());
         let writing = move || {
             // The folder is ours for as long as something is written there.
             let _entered = entered;
@@ -72,7 +71,7 @@ impl Task {
         let writer = thread::Builder::new().name("stillpoint-pack".to_owned());
         let writer = writer
             .spawn(writing)
-            .map_err(|source| of_io("starting a thread", &source))?;
+            .map_err(|source| Error::io("starting a thread", &source))?;
         let read = self.read(&parts, sender).await;
         let written = blocking(move || match writer.join() {
             Ok(written) => written,
@@ -88,14 +87,14 @@ impl Task {
 
     /// Sends all parts, one after the other.
     async fn read(&self, parts: &[Part], sender: mpsc::SyncSender<Piece>) -> Result<()> {
-        let mut meter = self.line.meter(parts.iter().map(|part| part.size).sum());
+        let meter = self.line.meter(parts.iter().map(|part| part.size).sum());
         let mut base = 0;
         for part in parts {
             let provider = self.provider(part.snapshot.provider())?;
             let bytes = bytes_of(&**provider)?;
             read_volume(bytes, part, &sender, |at| {
                 meter.reach(base + at);
-                self.line.stop.check()
+                self.line.stop().check()
             })
             .await?;
             base += part.size;
@@ -114,9 +113,7 @@ fn options(snapshot: &Snapshot, recipients: Vec<Arc<dyn Recipient>>, watch: Watc
         // The step after this one reads all of it.
         .read_back(VerifyLevel::Quick)
         .watch(watch, None);
-    recipients.into_iter().fold(options, |options, recipient| {
-        options.seal_for(Shared(recipient))
-    })
+    recipients.into_iter().fold(options, WriteOptions::seal_for)
 }
 
 fn write(
@@ -155,7 +152,7 @@ fn write_volume(
             Ok(Piece::Data(bytes)) => {
                 entry
                     .write_all(&bytes)
-                    .map_err(|source| as_archive("packing", source))?;
+                    .map_err(|source| ArchiveError::of_io("packing", source))?;
             }
             Ok(Piece::End(digest)) => {
                 entry.finish()?;

@@ -1,14 +1,13 @@
 use serde_json::Value;
 use stillpoint_archive::Archive;
 use stillpoint_core::{Digest, Error, ErrorKind, Result};
+use stillpoint_engine::background::{Meter, Stop, blocking};
 use stillpoint_iaas::ContentDigester;
 
 use super::Task;
 use super::entry::Entry;
 use crate::document::Document;
-use crate::jobs::{Meter, Stop};
 use crate::place::{ArchiveRef, Shelf};
-use crate::vault::blocking;
 
 impl Task {
     /// Reads the staged archive as whoever restores it would.
@@ -23,11 +22,11 @@ impl Task {
                 return super::verify::in_full(&archive, &place, &line);
             };
             let sizes = document.snapshot.parts.iter().map(|part| part.size);
-            let mut meter = line.meter(sizes.sum());
+            let meter = line.meter(sizes.sum());
             let mut base = 0;
             for (number, entry) in document.volumes.iter().enumerate() {
                 let part = &document.snapshot.parts[number];
-                let found = digest_of(&archive, entry, &line.stop, base, &mut meter)?;
+                let found = digest_of(&archive, entry, line.stop(), base, &meter)?;
                 let wanted = wanted.get(number).copied().flatten();
                 if part.digest != Some(found) || wanted.is_some_and(|it| it != found) {
                     return Err(differs(&place, &document, number));
@@ -46,7 +45,7 @@ fn digest_of(
     entry: &str,
     stop: &Stop,
     base: u64,
-    meter: &mut Meter,
+    meter: &Meter,
 ) -> Result<Digest> {
     let size = archive.entry(entry).map_or(0, |entry| entry.size());
     let mut digester = ContentDigester::new(size);

@@ -14,10 +14,10 @@ impl Task {
             bytes: bytes_of(&**self.provider(volume.provider())?)?,
             size,
         };
-        let mut meter = self.line.meter(size);
+        let meter = self.line.meter(size);
         let found = tokio::select! {
             found = content_digest(&bytes, volume, |seen| meter.reach(seen)) => found?,
-            () = self.line.stop.asked() => return Err(crate::failure::stopped()),
+            error = self.line.stop().asked() => return Err(error),
         };
         if found != wanted {
             let message = "its bytes are not those of the archive";

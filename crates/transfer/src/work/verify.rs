@@ -1,12 +1,12 @@
 use serde_json::Value;
-use stillpoint_archive::{Archive, Assurance, VerifyLevel, verify};
+use stillpoint_archive::{Archive, Assurance, VerifyLevel, Watch, verify};
 use stillpoint_core::{Digest, Error, ErrorKind, Result};
+use stillpoint_engine::background::{Line, blocking};
 
 use super::Task;
 use crate::failure::of_archive;
-use crate::jobs::Line;
 use crate::place::ArchiveRef;
-use crate::vault::{blocking, changed};
+use crate::vault::changed;
 
 impl Task {
     /// Reads every byte of the archive that was planned with.
@@ -20,7 +20,7 @@ impl Task {
             let depot = &self.bench.vault.depot(depot)?.depot;
             let verified = tokio::select! {
                 verified = depot.verify(id) => verified,
-                () = self.line.stop.asked() => return Err(crate::failure::stopped()),
+                error = self.line.stop().asked() => return Err(error),
             };
             let report = verified.map_err(|error| of_archive(archive, error))?;
             return match report.root {
@@ -41,8 +41,12 @@ impl Task {
 /// Reads every byte of an open archive.
 pub(super) fn in_full(archive: &Archive, place: &ArchiveRef, line: &Line) -> Result<Value> {
     let total = archive.entries().map(|entry| entry.size()).sum();
-    let report = verify(archive, VerifyLevel::Full, &line.watch(total))
-        .map_err(|error| of_archive(place, error))?;
+    let meter = line.meter(total);
+    let watch = Watch::none()
+        .cancel(line.stop().flag().into())
+        .progress(move |it| meter.reach(it.bytes));
+    let report =
+        verify(archive, VerifyLevel::Full, &watch).map_err(|error| of_archive(place, error))?;
     if report.assurance != Assurance::Verified {
         let message = format!("{place}: it cannot be verified");
         return Err(Error::new(ErrorKind::Corrupt, message).advise("Use another copy of it"));

@@ -2,10 +2,8 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 use stillpoint_core::{Digest, Error, ErrorKind, Part, Result};
+use stillpoint_engine::background::{blocking, stopped};
 use stillpoint_iaas::{ContentDigester, VolumeBytes};
-
-use crate::failure::stopped;
-use crate::vault::blocking;
 
 /// How much is read at a time.
 const READ: usize = 1 << 20;
