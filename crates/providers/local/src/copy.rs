@@ -1,8 +1,9 @@
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{copy_file_range, ftruncate, ioctl_ficlone};
+use rustix::fs::{Advice, copy_file_range, fadvise, ftruncate, ioctl_ficlone};
 use rustix::io::Errno;
 use stillpoint_core::CopyKind;
 
@@ -80,6 +81,7 @@ pub(crate) fn copy(
                 read_write(from, to, at, length, &mut buffer)?
             };
             failpoint::did(|| Did::Filled(to));
+            begin_to_write_back(to, at, copied);
             at += copied;
             job.advance(copied);
         }
@@ -114,6 +116,14 @@ fn copy_range(from: &File, to: &File, at: u64, length: u64) -> io::Result<Option
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::XDEV) => Ok(None),
         Err(source) => Err(source.into()),
     }
+}
+
+/// Has the disk at work while the next bytes are copied: left to the sync at the end, it would
+/// begin only then. Linux starts to write what it is told is not needed, and keeps it in memory
+/// until that is done.
+fn begin_to_write_back(to: &File, at: u64, length: u64) {
+    // Where it is refused, the sync does all of it.
+    let _ = fadvise(to, at, NonZeroU64::new(length), Advice::DontNeed);
 }
 
 fn read_write(from: &File, to: &File, at: u64, length: u64, buffer: &mut [u8]) -> io::Result<u64> {
