@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use stillpoint::iaas::{
-    BoxStream, Capabilities, Filter, Observation, Operation, OperationKey, Ticket, VolumeBytes,
+    BoxStream, Capabilities, Filter, Observation, Operation, OperationKey, Outlook, Ticket,
+    VolumeBytes,
 };
 use stillpoint::state::{Batch, Committed, Entry, Revision, Scan, Write};
 use stillpoint::{Provider, Resource, ResourceRef, Result, State};
@@ -138,6 +139,10 @@ fn words(value: &serde_json::Value) -> String {
 impl Provider for Fused<dyn Provider> {
     async fn capabilities(&self) -> Result<Capabilities> {
         self.inner.capabilities().await
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.inner.outlook(source).await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use stillpoint::iaas::{
     BoxStream, Capabilities, FreezeCapability, Identity, Limits, Observation, Operation,
-    OperationKey, OperationKind, Output, Provider, SnapshotCapability, TakenPart, TakenSnapshot,
-    Ticket, VolumeBytes,
+    OperationKey, OperationKind, Outlook, Output, Provider, SnapshotCapability, TakenPart,
+    TakenSnapshot, Ticket, VolumeBytes,
 };
 use stillpoint::{
     Capture, Consistency, CopyKind, Detail, Error, ErrorKind, Memory, Resource, ResourceKind,
@@ -82,9 +82,12 @@ impl Provider for Http {
                 at_once: AT_ONCE,
                 rate: None,
                 call_timeout: Duration::from_secs(30),
-                snapshots_left: None,
             },
         })
+    }
+
+    async fn outlook(&self, _: &ResourceRef) -> Result<Outlook> {
+        Ok(Outlook::default())
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

@@ -5,6 +5,7 @@ mod capture;
 mod delete;
 mod in_place;
 mod manner;
+mod one_way;
 mod remove;
 mod selection;
 mod take;
@@ -20,9 +21,9 @@ use stillpoint_core::{
     SnapshotState,
 };
 use stillpoint_iaas::{Capabilities, Operation, OperationKind, Provider, ProviderExt};
-use stillpoint_restore::{Bracket, Plan, PlanBuilder, Step};
+use stillpoint_restore::{Bracket, Phase, Plan, PlanBuilder, Step};
 
-use crate::action::{Action, Ask};
+use crate::action::{Action, Ask, Source};
 use crate::plan::{Bound, Effect, JobPlan};
 use crate::request::{Request, Restore, Target};
 use crate::work::Workshop;
@@ -177,6 +178,23 @@ impl Asked<'_> {
         Step::new(name.into(), action)
             .settle(self.settle())
             .deadline(MOVING)
+    }
+
+    /// The step that compares a part's volume with its snapshot, after that was put there.
+    fn compared(&self, part: &Part, number: usize, after: String) -> Step<Action> {
+        let compare = Action::Compare {
+            provider: self.name.to_owned(),
+            made: Source::Resource(part.volume.clone()),
+            from: Source::Resource(part.snapshot.clone()),
+            digest: part.digest,
+            bytes: part.size,
+        };
+        Step::new(format!("validate/{number}"), compare)
+            .title(format!("compare `{}` with the snapshot", part.disk))
+            .phase(Phase::Validating)
+            .deadline(MOVING)
+            .needs(after)
+            .harmless()
     }
 
     /// A step that deletes something. There is no way back from it.

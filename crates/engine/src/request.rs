@@ -125,6 +125,10 @@ pub struct Restore {
     /// Power the target off for it, and on again within this time; none: never.
     #[serde(default)]
     pub may_power_off: Option<Duration>,
+    /// Over the target without a way back, where its provider leaves none: see
+    /// [`Reverts::ToLatest`](stillpoint_iaas::Reverts::ToLatest). Elsewhere it changes nothing.
+    #[serde(default)]
+    pub without_undo: bool,
 }
 
 /// Where a snapshot is restored to.
@@ -175,6 +179,7 @@ impl Restore {
             to: Target::InPlace,
             disks: None,
             may_power_off: None,
+            without_undo: false,
         }
     }
 }

@@ -8,7 +8,7 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use stillpoint_core::{Error, ErrorKind, Resource, ResourceRef, Result, Retry, World};
 use stillpoint_iaas::{
-    Capabilities, Extent, Filter, Observation, Operation, OperationKey, Provider, Ticket,
+    Capabilities, Extent, Filter, Observation, Operation, OperationKey, Outlook, Provider, Ticket,
     VolumeBytes,
 };
 
@@ -69,6 +69,11 @@ impl Provider for Timed {
             .await?;
         self.limit.get_or_init(|| can.limits.call_timeout);
         Ok(can)
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.wait("what may come of it", self.inner.outlook(source))
+            .await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

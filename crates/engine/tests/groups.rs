@@ -114,7 +114,7 @@ async fn a_quota_is_looked_at_for_the_whole_group_and_before_any_freeze() {
             .plan(&Request::Take(live(&bench)))
             .await
             .unwrap();
-        if bench.cloud.capabilities().limits.snapshots_left.is_some() {
+        if bench.cloud.snapshots_left().is_some() {
             let refused = bench.engine.start(&plan).await.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Precondition, "{what}");
             assert!(

@@ -29,7 +29,6 @@ fn one_in_ten_minutes(at_once: u32) -> Limits {
             per: TEN_MINUTES,
         }),
         call_timeout: Duration::from_secs(30),
-        snapshots_left: None,
     }
 }
 

@@ -12,8 +12,8 @@ use stillpoint_core::{Detail, ErrorKind, Resource, ResourceKind, ResourceRef, Re
 use stillpoint_engine::{Request, Take};
 use stillpoint_iaas::sim::{Personality, SimProvider};
 use stillpoint_iaas::{
-    BoxStream, Capabilities, Extent, Filter, Observation, Operation, OperationKey, Provider,
-    Ticket, VolumeBytes,
+    BoxStream, Capabilities, Extent, Filter, Observation, Operation, OperationKey, Outlook,
+    Provider, Ticket, VolumeBytes,
 };
 
 /// How the bytes of snapshots are wrong.
@@ -54,6 +54,10 @@ async fn it_fails_and_leaves_nothing() {
 impl Provider for Damaging {
     async fn capabilities(&self) -> Result<Capabilities> {
         self.cloud.capabilities().await
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.cloud.outlook(source).await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

@@ -94,10 +94,6 @@ pub struct Limits {
     pub rate: Option<RateLimit>,
     /// How long one call may take before its reply counts as lost.
     pub call_timeout: Duration,
-    /// How many snapshots of volumes its quota leaves now; none: it has no quota, or does not
-    /// tell. A group that needs more is refused before anything is frozen for it.
-    #[serde(default)]
-    pub snapshots_left: Option<u64>,
 }
 
 /// So many calls in so much time.

@@ -20,7 +20,7 @@
 //!
 //! # Writing a provider
 //!
-//! Implement [`Provider`]: seven methods and no default bodies, so that a wrapper cannot lose
+//! Implement [`Provider`]: eight methods and no default bodies, so that a wrapper cannot lose
 //! one. Say in [`Capabilities`] what the system can do and above all how it knows an operation
 //! again ([`Identity`]): after `kill -9` there may be a key and no ticket, and
 //! [`observe`](Provider::observe) must answer from the key alone.
@@ -49,6 +49,7 @@ mod ext;
 mod key;
 mod observation;
 mod operation;
+mod outlook;
 mod output;
 mod provider;
 #[cfg(feature = "sim")]
@@ -65,5 +66,6 @@ pub use crate::ext::ProviderExt;
 pub use crate::key::{OperationKey, Ticket};
 pub use crate::observation::Observation;
 pub use crate::operation::{DiskOf, NewDisk, Operation, OperationKind, TakeSnapshot};
+pub use crate::outlook::{Outlook, Reverts};
 pub use crate::output::{Output, TakenPart, TakenSnapshot};
 pub use crate::provider::{Filter, Provider};

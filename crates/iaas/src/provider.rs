@@ -10,6 +10,7 @@ use crate::capabilities::Capabilities;
 use crate::key::{OperationKey, Ticket};
 use crate::observation::Observation;
 use crate::operation::Operation;
+use crate::outlook::Outlook;
 
 /// A system that has instances, volumes and images.
 ///
@@ -19,6 +20,12 @@ use crate::operation::Operation;
 pub trait Provider: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// What it can do. Asked before every plan, so cheap or cached.
     async fn capabilities(&self) -> Result<Capabilities>;
+
+    /// What may come of this source: an instance or volume, of which there may be more or less to
+    /// say than of all of its kind. Asked before a snapshot of it is planned, and a restore in
+    /// place; [`ErrorKind::NotFound`](stillpoint_core::ErrorKind::NotFound) where it is gone, if
+    /// it has to be looked at. Changes nothing.
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook>;
 
     /// The resource as it is now; [`ErrorKind::NotFound`](stillpoint_core::ErrorKind::NotFound)
     /// where there is none.

@@ -5,7 +5,8 @@ use futures_core::stream::BoxStream;
 use stillpoint_core::{Resource, ResourceRef, Result};
 use stillpoint_iaas::sim::SimProvider;
 use stillpoint_iaas::{
-    Capabilities, Filter, Observation, Operation, OperationKey, Provider, Ticket, VolumeBytes,
+    Capabilities, Filter, Observation, Operation, OperationKey, Outlook, Provider, Ticket,
+    VolumeBytes,
 };
 
 use crate::fence::Fence;
@@ -53,6 +54,11 @@ impl Provider for LifeProvider {
     async fn capabilities(&self) -> Result<Capabilities> {
         self.fence.pass().await;
         self.inner.capabilities().await
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.fence.pass().await;
+        self.inner.outlook(source).await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

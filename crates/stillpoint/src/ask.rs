@@ -209,6 +209,12 @@ impl Ask<Restore> {
     pub fn may_power_off(self, budget: Duration) -> Self {
         self.with(|restore| restore.may_power_off = Some(budget))
     }
+
+    /// In place without a way back, where the provider leaves room for no safety snapshot.
+    /// Elsewhere one is taken all the same.
+    pub fn without_undo(self) -> Self {
+        self.with(|restore| restore.without_undo = true)
+    }
 }
 
 impl Planned {

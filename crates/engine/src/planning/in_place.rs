@@ -4,16 +4,19 @@ use stillpoint_core::{
     ConsistencyRecord, CopyKind, Detail, JobId, Labels, Memory, Part, Resource, ResourceRef,
     Result, Snapshot, SnapshotId, SnapshotState,
 };
-use stillpoint_iaas::{DiskOf, Operation, OperationKind, ProviderExt, TakeSnapshot};
+use stillpoint_iaas::{DiskOf, Operation, OperationKind, ProviderExt, Reverts, TakeSnapshot};
 use stillpoint_restore::{Bracket, Phase, Plan, PlanBuilder, Step};
 
 use super::taking::{Taking, takings};
-use super::{Asked, MOVING, Planner, QUICK, Restoring, bound, build, is_running, size, total};
+use super::{
+    Asked, MOVING, Planner, QUICK, Restoring, bound, build, is_running, one_way, size, total,
+};
 use crate::action::{Action, Ask, Source};
 use crate::plan::{Change, Claim, Effect, JobPlan};
 
 impl Planner<'_> {
-    /// Over the volumes it was taken of, with a safety snapshot of them first.
+    /// Over the volumes it was taken of, with a safety snapshot of them first where there is room
+    /// for one.
     pub(super) async fn in_place(&self, restoring: &Restoring<'_>) -> Result<JobPlan> {
         let Restoring {
             ask,
@@ -25,10 +28,14 @@ impl Planner<'_> {
         let mut blocked = Vec::new();
         let parts = self.parts(&asked, restoring, &mut blocked).await?;
         let target = asked.provider.describe(&snapshot.source).await?;
-        asked.needs(
-            &[OperationKind::Revert, OperationKind::Snapshot],
-            &mut blocked,
-        );
+        let outlook = asked.provider.outlook(&snapshot.source).await?;
+        let one_way = outlook.reverts == Reverts::ToLatest;
+        asked.needs(&[OperationKind::Revert], &mut blocked);
+        if one_way {
+            one_way::check(&asked, restoring, &target, &parts, &mut blocked).await?;
+        } else {
+            asked.needs(&[OperationKind::Snapshot], &mut blocked);
+        }
         let mut targets = vec![bound(&target)];
         for part in &parts {
             check_disk(&target, part, &mut blocked);
@@ -49,7 +56,9 @@ impl Planner<'_> {
                 ))
             })
             .collect();
-        if undoes.is_none() {
+        if one_way {
+            changes.push(Change::Delete("the way back: it cannot be undone".into()));
+        } else if undoes.is_none() {
             changes.push(Change::Create(format!(
                 "safety snapshot of {}",
                 snapshot.source
@@ -103,13 +112,18 @@ impl Planner<'_> {
                 of: *of,
                 safety: snapshot.id,
             },
+            None if one_way => Effect::None,
             None => Effect::Safeguard {
                 entry: Box::new(safety.clone()),
                 steps: taking,
                 proof,
             },
         };
-        let builder = steps(&ground, power, undoes.is_some());
+        let builder = if one_way {
+            one_way::steps(&asked, &target, &parts, power)
+        } else {
+            steps(&ground, power, undoes.is_some())
+        };
         Ok(JobPlan {
             request: restoring.request.clone(),
             made_at: self.now,
@@ -238,20 +252,7 @@ fn steps(ground: &Ground<'_>, power: Option<Bracket<Action>>, undoes: bool) -> P
         let mut checked = revert.clone();
         if asked.bytes() {
             checked = format!("validate/{number}");
-            let compare = Action::Compare {
-                provider: provider.clone(),
-                made: Source::Resource(part.volume.clone()),
-                from: Source::Resource(part.snapshot.clone()),
-                digest: part.digest,
-                bytes: part.size,
-            };
-            let step = Step::new(checked.clone(), compare)
-                .title(format!("compare `{}` with the snapshot", part.disk))
-                .phase(Phase::Validating)
-                .deadline(MOVING)
-                .needs(revert)
-                .harmless();
-            plan = plan.step(step);
+            plan = plan.step(asked.compared(part, number, revert));
             covered.push(checked.clone());
         }
         last.push(checked);

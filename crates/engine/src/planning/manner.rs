@@ -65,7 +65,7 @@ impl Extent {
 pub(super) fn manner(
     asked: &Asked<'_>,
     source: &Resource,
-    can: &SnapshotCapability,
+    (can, short_of): (&SnapshotCapability, Option<&str>),
     extent: Extent,
     ask: &Take,
     blocked: &mut Vec<String>,
@@ -116,10 +116,13 @@ pub(super) fn manner(
     }
     match reachable {
         Some(level) if level >= ask.at_least => {}
-        Some(level) => blocked.push(format!(
-            "{} asked, {level} reachable; ask at_least({level}) or let it be powered off",
-            ask.at_least
-        )),
+        Some(level) => {
+            let why = short_of.map(|why| format!(": {why}")).unwrap_or_default();
+            blocked.push(format!(
+                "{} asked, {level} reachable{why}; ask at_least({level}) or let it be powered off",
+                ask.at_least
+            ));
+        }
         None if power == Power::On => {
             blocked
                 .push("it runs, and can be taken only while it is off; ask may_power_off".into());

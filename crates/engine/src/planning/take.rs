@@ -21,11 +21,15 @@ const FREEZE: Duration = Duration::from_secs(60);
 impl Planner<'_> {
     /// The plan that takes a snapshot.
     pub(crate) async fn take(&self, ask: &Take) -> Result<JobPlan> {
-        let asked = self.ask(ask.source.provider()).await?;
+        let mut asked = self.ask(ask.source.provider()).await?;
         let source = asked.provider.describe(&ask.source).await?;
+        let outlook = asked.provider.outlook(&ask.source).await?;
         let mut blocked = Vec::new();
         let mut selection = select(&source, ask, &mut blocked)?;
         let kind = source.reference.kind();
+        if let Some(can) = outlook.can {
+            asked.can.snapshots.insert(kind, can);
+        }
         let Some(can) = asked.can.snapshots.get(&kind) else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -43,10 +47,12 @@ impl Planner<'_> {
             ));
         }
         let extent = extent(&asked, ask, &selection);
-        let manner = manner(&asked, &source, can, extent, ask, &mut blocked);
+        let short_of = outlook.short_of.as_deref();
+        let manner = manner(&asked, &source, (can, short_of), extent, ask, &mut blocked);
         let can_still = extent.can_still(can);
         selection.omitted.extend(manner.omission(can_still));
-        if let Some(left) = asked.can.limits.snapshots_left
+        selection.omitted.extend(outlook.omitted);
+        if let Some(left) = outlook.snapshots_left
             && left < extent.volumes as u64
         {
             blocked.push(format!(

@@ -12,7 +12,8 @@ use stillpoint_engine::{
 };
 use stillpoint_iaas::sim::Personality;
 use stillpoint_iaas::{
-    Capabilities, Filter, Observation, Operation, OperationKey, Provider, Ticket, VolumeBytes,
+    Capabilities, Filter, Observation, Operation, OperationKey, Outlook, Provider, Ticket,
+    VolumeBytes,
 };
 
 use crate::bed::{Bed, at, cron, web};
@@ -46,6 +47,10 @@ impl std::fmt::Display for Buggy {
 impl Provider for Buggy {
     async fn capabilities(&self) -> Result<Capabilities> {
         Ok(Personality::Files.capabilities())
+    }
+
+    async fn outlook(&self, _: &ResourceRef) -> Result<Outlook> {
+        Ok(Outlook::default())
     }
 
     async fn describe(&self, _: &ResourceRef) -> Result<Resource> {

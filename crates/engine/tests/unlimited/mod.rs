@@ -5,7 +5,8 @@ use futures_core::stream::BoxStream;
 use stillpoint_core::{Resource, ResourceRef, Result};
 use stillpoint_iaas::sim::SimProvider;
 use stillpoint_iaas::{
-    Capabilities, Filter, Observation, Operation, OperationKey, Provider, Ticket, VolumeBytes,
+    Capabilities, Filter, Observation, Operation, OperationKey, Outlook, Provider, Ticket,
+    VolumeBytes,
 };
 
 /// A provider that has a rate limit and does not tell.
@@ -18,6 +19,10 @@ impl Provider for Unlimited {
         let mut can = self.0.capabilities().await?;
         can.limits.rate = None;
         Ok(can)
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.0.outlook(source).await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

@@ -14,6 +14,7 @@ use crate::capabilities::Capabilities;
 use crate::key::{OperationKey, Ticket};
 use crate::observation::Observation;
 use crate::operation::Operation;
+use crate::outlook::Outlook;
 use crate::provider::{Filter, Provider};
 use crate::sim::{At, Call, Script};
 
@@ -138,6 +139,10 @@ fn timed_out() -> Error {
 impl<P: Provider + ?Sized> Provider for Faulty<P> {
     async fn capabilities(&self) -> Result<Capabilities> {
         self.inner.capabilities().await
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.inner.outlook(source).await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

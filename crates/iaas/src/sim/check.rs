@@ -7,6 +7,7 @@ use super::thing::{Body, State, Thing};
 use super::world::World;
 use crate::capabilities::Identity;
 use crate::operation::{Operation, TakeSnapshot};
+use crate::outlook::Reverts;
 
 /// What an operation that may be carried out needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -215,6 +216,9 @@ impl World {
             let what = format!("{to} is not a snapshot of it");
             return Err(self.refuse(ErrorKind::Invalid, volume, what));
         }
+        if self.reverts == Reverts::ToLatest {
+            self.check_latest(volume, to)?;
+        }
         match self.attached_to(volume).iter().find(|on| self.writes(on)) {
             None => Ok(()),
             Some(instance) => Err(self
@@ -224,6 +228,30 @@ impl World {
                     format!("{instance} runs and has it open"),
                 )
                 .advise("Power it off before")),
+        }
+    }
+
+    fn check_latest(&self, volume: &ResourceRef, to: &ResourceRef) -> Result<()> {
+        if let Some(instance) = self.attached_to(volume).first() {
+            let what = format!("{instance} has it attached");
+            return Err(self
+                .refuse(ErrorKind::Precondition, volume, what)
+                .advise("Detach it before"));
+        }
+        let at = self.thing(to)?.created_at;
+        let later = self.things.iter().find(|(_, thing)| {
+            matches!(&thing.body, Body::Snapshot(taken) if taken.of == *volume)
+                && thing.created_at > at
+        });
+        match later {
+            Some((later, _)) => Err(self
+                .refuse(
+                    ErrorKind::Precondition,
+                    volume,
+                    format!("{to} is not its latest snapshot, that is {later}"),
+                )
+                .advise("Delete that before")),
+            None => Ok(()),
         }
     }
 

@@ -17,6 +17,7 @@ use super::script::{At, Call};
 use super::world::World;
 use crate::capabilities::{Capabilities, Identity, Limits};
 use crate::operation::Operation;
+use crate::outlook::Reverts;
 
 /// A simulated cloud. Cheap to clone: all clones are the same cloud.
 #[derive(Clone)]
@@ -56,6 +57,7 @@ pub struct SimCloudBuilder {
     clock: Option<Clock>,
     capabilities: Capabilities,
     snapshot_quota: Option<usize>,
+    reverts: Reverts,
 }
 
 impl SimCloud {
@@ -73,6 +75,7 @@ impl SimCloud {
             clock: None,
             capabilities: personality.capabilities(),
             snapshot_quota: None,
+            reverts: Reverts::ToAny,
         }
     }
 
@@ -149,10 +152,17 @@ impl SimCloud {
 
     /// What it can do.
     pub fn capabilities(&self) -> Capabilities {
-        let world = &self.lock().world;
-        let mut can = world.capabilities.clone();
-        can.limits.snapshots_left = world.snapshots_left();
-        can
+        self.lock().world.capabilities.clone()
+    }
+
+    /// To which snapshots it reverts.
+    pub fn reverts(&self) -> Reverts {
+        self.lock().world.reverts
+    }
+
+    /// How many snapshots its quota leaves, where it has one and tells.
+    pub fn snapshots_left(&self) -> Option<u64> {
+        self.lock().world.snapshots_left()
     }
 
     /// Which sort of system it is.
@@ -289,6 +299,12 @@ impl SimCloudBuilder {
         self
     }
 
+    /// It reverts a volume to its latest snapshot alone, and while nothing has it attached.
+    pub fn reverts_to_latest(mut self) -> Self {
+        self.reverts = Reverts::ToLatest;
+        self
+    }
+
     /// The cloud.
     pub fn build(self) -> SimCloud {
         let clock = self.clock.unwrap_or_else(|| {
@@ -297,6 +313,7 @@ impl SimCloudBuilder {
         });
         let mut world = World::new(self.name, self.personality, self.capabilities);
         world.snapshot_quota = self.snapshot_quota;
+        world.reverts = self.reverts;
         SimCloud {
             inner: Arc::new(Inner {
                 clock,
@@ -328,6 +345,7 @@ impl fmt::Debug for SimCloudBuilder {
             .field("name", &self.name)
             .field("capabilities", &self.capabilities)
             .field("snapshot_quota", &self.snapshot_quota)
+            .field("reverts", &self.reverts)
             .finish_non_exhaustive()
     }
 }

@@ -67,7 +67,6 @@ impl Personality {
                     Self::Process => Duration::from_secs(600),
                     _ => Duration::from_secs(60),
                 },
-                snapshots_left: None,
             },
         }
     }

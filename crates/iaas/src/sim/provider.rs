@@ -23,6 +23,7 @@ use crate::capabilities::Capabilities;
 use crate::key::{OperationKey, Ticket};
 use crate::observation::Observation;
 use crate::operation::Operation;
+use crate::outlook::Outlook;
 use crate::provider::{Filter, Provider};
 
 /// How many resources a page of a list has: few, so that tests turn pages.
@@ -215,6 +216,15 @@ impl Provider for SimProvider {
     async fn capabilities(&self) -> Result<Capabilities> {
         self.alive()?;
         Ok(self.cloud().capabilities())
+    }
+
+    async fn outlook(&self, _: &ResourceRef) -> Result<Outlook> {
+        self.alive()?;
+        Ok(Outlook {
+            reverts: self.cloud().reverts(),
+            snapshots_left: self.cloud().snapshots_left(),
+            ..Outlook::default()
+        })
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

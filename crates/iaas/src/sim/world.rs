@@ -12,6 +12,7 @@ use super::thing::{State, Thing};
 use crate::capabilities::{Capabilities, Identity};
 use crate::key::OperationKey;
 use crate::operation::Operation;
+use crate::outlook::Reverts;
 
 /// All that exists in a simulated cloud, and all that will happen to it.
 ///
@@ -22,6 +23,7 @@ pub(super) struct World {
     pub(super) personality: Personality,
     pub(super) capabilities: Capabilities,
     pub(super) snapshot_quota: Option<usize>,
+    pub(super) reverts: Reverts,
     pub(super) things: BTreeMap<ResourceRef, Thing>,
     pub(super) jobs: BTreeMap<u64, Job>,
     pub(super) ended: BTreeMap<OperationKey, Ended>,
@@ -61,6 +63,7 @@ impl World {
             personality,
             capabilities,
             snapshot_quota: None,
+            reverts: Reverts::ToAny,
             things: BTreeMap::new(),
             jobs: BTreeMap::new(),
             ended: BTreeMap::new(),

@@ -17,7 +17,6 @@ async fn one_call_per_ten_minutes_is_one_call_per_ten_minutes() {
             at_once: 64,
             rate: Some(RateLimit { calls: 1, per }),
             call_timeout: Duration::from_secs(60),
-            snapshots_left: None,
         })
         .build();
     let provider = cloud.connect();
@@ -45,7 +44,6 @@ async fn no_more_run_at_once_than_may() {
             at_once: 2,
             rate: None,
             call_timeout: Duration::from_secs(60),
-            snapshots_left: None,
         })
         .build();
     let provider = cloud.connect();

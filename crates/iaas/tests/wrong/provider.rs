@@ -13,8 +13,8 @@ use stillpoint_core::{
 };
 use stillpoint_iaas::sim::{SimCloud, SimProvider};
 use stillpoint_iaas::{
-    BoxStream, Capabilities, Filter, Observation, Operation, OperationKey, OperationKind, Output,
-    Provider, ProviderExt, Ticket, VolumeBytes,
+    BoxStream, Capabilities, Filter, Observation, Operation, OperationKey, OperationKind, Outlook,
+    Output, Provider, ProviderExt, Ticket, VolumeBytes,
 };
 use tokio::time::sleep;
 
@@ -335,6 +335,10 @@ impl Provider for Wrong {
             _ => {}
         }
         Ok(can)
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.right.outlook(source).await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

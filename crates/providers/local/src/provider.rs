@@ -11,7 +11,7 @@ use stillpoint_core::{
 };
 use stillpoint_iaas::{
     BoxStream, Capabilities, Filter, FreezeCapability, Identity, Limits, Observation, Operation,
-    OperationKey, OperationKind, Provider, SnapshotCapability, Ticket, VolumeBytes,
+    OperationKey, OperationKind, Outlook, Provider, SnapshotCapability, Ticket, VolumeBytes,
 };
 
 use crate::freezer::Freezer;
@@ -162,9 +162,12 @@ impl Provider for LocalProvider {
                 at_once: 4,
                 rate: None,
                 call_timeout: Duration::from_secs(60),
-                snapshots_left: None,
             },
         })
+    }
+
+    async fn outlook(&self, _: &ResourceRef) -> Result<Outlook> {
+        Ok(Outlook::default())
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

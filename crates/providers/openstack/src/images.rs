@@ -1,3 +1,6 @@
+mod check;
+mod write;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -6,6 +9,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use reqwest::header::{HeaderValue, RANGE};
 use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
 
+use self::check::Passing;
+pub use self::write::NewImage;
 use crate::cloud::Cloud;
 use crate::config::Service;
 use crate::failure::lost;
@@ -40,6 +45,28 @@ impl Cloud {
             format: text("disk_format").unwrap_or_default(),
             digest: text("os_hash_algo").zip(text("os_hash_value")),
         })
+    }
+
+    pub(crate) async fn download_image(
+        &self,
+        image: &ResourceRef,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let there = self.image_bytes(image).await?;
+        let Some((algorithm, digest)) = there.digest else {
+            let what = "Glance keeps no digest of it to check it by";
+            return Err(Error::new(ErrorKind::Precondition, what)
+                .on(image.clone())
+                .advise("Read it as a range, unchecked"));
+        };
+        let Some(passing) = Passing::new(&algorithm) else {
+            let what =
+                format!("Glance's digest of it is of `{algorithm}`, which is not known here");
+            return Err(Error::new(ErrorKind::Unsupported, what)
+                .on(image.clone())
+                .advise("Read it as a range, unchecked"));
+        };
+        let bytes = self.read_image(image, 0..there.size).await?;
+        Ok(passing.against(bytes, digest, image.clone()))
     }
 
     pub(crate) async fn read_image(

@@ -118,6 +118,7 @@ mod leases;
 mod made;
 mod marks;
 mod ops;
+mod outlook;
 mod provider;
 mod session;
 mod tls;
@@ -129,6 +130,6 @@ pub use crate::builder::Builder;
 pub use crate::config::{
     ApplicationCredential, CloudConfig, Credentials, Domain, Interface, Named, Service,
 };
-pub use crate::images::ImageBytes;
+pub use crate::images::{ImageBytes, NewImage};
 pub use crate::launch::{Launch, Networks};
 pub use crate::provider::OpenStack;

@@ -11,6 +11,7 @@ mod revert;
 mod root;
 mod snapshot;
 mod volume;
+mod whole;
 
 use std::sync::Arc;
 

@@ -7,17 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use stillpoint_core::{Consistency, CopyKind, Memory, Resource, ResourceKind, ResourceRef, Result};
+use stillpoint_core::{Resource, ResourceKind, ResourceRef, Result};
 use stillpoint_iaas::{
     BoxStream, Capabilities, Filter, FreezeCapability, Identity, Limits, Observation, Operation,
-    OperationKey, Provider, SnapshotCapability, Ticket, VolumeBytes,
+    OperationKey, Outlook, Provider, Ticket, VolumeBytes,
 };
 
 use crate::builder::Builder;
 use crate::cloud::Cloud;
 use crate::config::CloudConfig;
-use crate::images::ImageBytes;
+use crate::images::{ImageBytes, NewImage};
 use crate::ops::{Ask, SUPPORTED};
+use crate::outlook::EACH;
 
 /// A project in an OpenStack cloud. See the [crate's documentation](crate).
 #[derive(Debug)]
@@ -54,6 +55,41 @@ impl OpenStack {
     /// complete.
     pub async fn image_bytes(&self, image: &ResourceRef) -> Result<ImageBytes> {
         self.cloud.image_bytes(image).await
+    }
+
+    /// All of an image's bytes as they are stored, as they come, checked by the digest that Glance
+    /// keeps: where they are not those of it, the last item is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Precondition`](stillpoint_core::ErrorKind::Precondition) where it is not
+    /// complete or Glance has no digest of it, and those of the first answer; later ones come in
+    /// the stream, [`ErrorKind::Corrupt`](stillpoint_core::ErrorKind::Corrupt) behind its end.
+    pub async fn download_image(
+        &self,
+        image: &ResourceRef,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.cloud.download_image(image).await
+    }
+
+    /// Makes an image of bytes as they come, and checks what is there then by its digest.
+    ///
+    /// Asked again under the key, it gives the image that there is, or goes on with one that has
+    /// no bytes yet. Where it fails, the image is deleted again.
+    ///
+    /// # Errors
+    ///
+    /// Those of the bytes and of the cloud; [`ErrorKind::Busy`](stillpoint_core::ErrorKind::Busy)
+    /// while it is written under the same key,
+    /// [`ErrorKind::Corrupt`](stillpoint_core::ErrorKind::Corrupt) where other bytes are there
+    /// than were given.
+    pub async fn upload_image(
+        &self,
+        key: &OperationKey,
+        image: &NewImage,
+        bytes: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<ResourceRef> {
+        self.cloud.write_image(key, image, bytes).await
     }
 
     /// A range of an image's bytes as they are stored, as they come. Fewer than asked for are an
@@ -97,24 +133,14 @@ impl fmt::Display for OpenStack {
 #[async_trait]
 impl Provider for OpenStack {
     async fn capabilities(&self) -> Result<Capabilities> {
-        let snapshot = SnapshotCapability {
-            live: Some(Consistency::Crash),
-            offline: true,
-            memory: Memory::No,
-            disk_selection: true,
-            // Cinder takes a server's volumes one after another, and so do we.
-            atomic_group: false,
-            composite: false,
-            copy: CopyKind::Shallow,
-        };
         Ok(Capabilities {
             identity: Identity::Findable {
                 settle: self.settle,
             },
             operations: BTreeSet::from(SUPPORTED),
             snapshots: BTreeMap::from([
-                (ResourceKind::Instance, snapshot),
-                (ResourceKind::Volume, snapshot),
+                (ResourceKind::Instance, EACH),
+                (ResourceKind::Volume, EACH),
             ]),
             cancel: true,
             freeze: FreezeCapability::None,
@@ -124,9 +150,12 @@ impl Provider for OpenStack {
                 rate: None,
                 // An operation may take several calls.
                 call_timeout: self.timeout * 4,
-                snapshots_left: None,
             },
         })
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.cloud.outlook(source).await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

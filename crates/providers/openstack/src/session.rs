@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use futures_core::stream::BoxStream;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +21,9 @@ use crate::version::Version;
 
 /// Longest reply that is read as JSON, in bytes: a page of a list is far below.
 const LONGEST: usize = 32 * 1024 * 1024;
+
+/// How many times as long as others a slow call may take.
+const SLOW: u32 = 3;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT: HeaderName = HeaderName::from_static("x-subject-token");
@@ -48,6 +52,7 @@ pub(crate) struct Call {
     body: Body,
     headers: Vec<(HeaderName, HeaderValue)>,
     streams: bool,
+    slow: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +78,7 @@ impl Call {
             body: Body::None,
             headers: Vec::new(),
             streams: false,
+            slow: false,
         }
     }
 
@@ -100,6 +106,12 @@ impl Call {
 
     pub(crate) fn query(mut self, name: &str, value: impl Into<String>) -> Self {
         self.query.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// It does much before it answers: a snapshot of each of a server's volumes.
+    pub(crate) fn slow(mut self) -> Self {
+        self.slow = true;
         self
     }
 
@@ -172,6 +184,33 @@ impl Session {
             .unwrap_or_else(|| Error::new(ErrorKind::Internal, "a refusal turned into a success")))
     }
 
+    /// Writes the bytes of an image that has none yet. They pass once: a token that the service
+    /// does not take any more ends the call.
+    pub(crate) async fn pour(
+        &self,
+        image: &str,
+        bytes: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<()> {
+        let service = Service::Image;
+        let token = self.token().await?;
+        let mut url = token.endpoint(service, &self.config)?;
+        let path = format!(
+            "{}/v2/images/{image}/file",
+            url.path().trim_end_matches('/')
+        );
+        url.set_path(&path);
+        let _one = self.calls.acquire().await.expect("it is never closed");
+        let request = self
+            .http
+            .put(url)
+            .header(TOKEN, sensitive(&token.secret)?)
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .body(reqwest::Body::wrap_stream(bytes));
+        let response = request.send().await;
+        let response = response.map_err(|error| lost(&service, error, true))?;
+        read(service, response, true).await.map(drop)
+    }
+
     async fn send_as(&self, call: Call, version: Option<Version>) -> Result<Reply> {
         let _one = self.calls.acquire().await.expect("it is never closed");
         let response = self.authorised(&call, version).await?;
@@ -209,7 +248,8 @@ impl Session {
             request = request.header(VERSION, format!("{} {version}", call.service.word()));
         }
         if !call.streams {
-            request = request.timeout(self.timeout);
+            let longer = if call.slow { SLOW } else { 1 };
+            request = request.timeout(self.timeout * longer);
         }
         for (name, value) in &call.headers {
             request = request.header(name, value);

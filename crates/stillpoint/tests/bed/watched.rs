@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use stillpoint::iaas::{
-    BoxStream, Capabilities, Extent, Filter, Observation, Operation, OperationKey, Ticket,
+    BoxStream, Capabilities, Extent, Filter, Observation, Operation, OperationKey, Outlook, Ticket,
     VolumeBytes,
 };
 use stillpoint::state::{Batch, Committed, Entry, Revision, Scan, State};
@@ -85,6 +85,10 @@ impl fmt::Display for WatchedProvider {
 impl Provider for WatchedProvider {
     async fn capabilities(&self) -> Result<Capabilities> {
         self.inner.capabilities().await
+    }
+
+    async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
+        self.inner.outlook(source).await
     }
 
     async fn describe(&self, resource: &ResourceRef) -> Result<Resource> {

@@ -33,6 +33,9 @@ pub(crate) struct Volume {
     #[serde(default)]
     pub(crate) attachments: Vec<Attachment>,
     pub(crate) snapshot_id: Option<String>,
+    /// Properties of the image that it was made of.
+    #[serde(default, rename = "volume_image_metadata")]
+    image: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -218,6 +221,15 @@ impl Session {
             .map(drop)
     }
 
+    pub(crate) async fn rename_snapshot(&self, snapshot: &str, name: &str) -> Result<()> {
+        let path = format!("/snapshots/{}", id(snapshot)?);
+        let body = json!({ "snapshot": { "name": name } });
+        let call = Call::new(Service::Volume, reqwest::Method::PUT, path);
+        self.send(call.json(body, "application/json"))
+            .await
+            .map(drop)
+    }
+
     pub(crate) async fn volume_limits(&self) -> Result<Absolute> {
         #[derive(Deserialize)]
         struct Limits {
@@ -261,6 +273,11 @@ impl Session {
 }
 
 impl Volume {
+    /// A property of the image that it was made of.
+    pub(crate) fn image_property(&self, name: &str) -> Option<&str> {
+        self.image.get(name).map(String::as_str)
+    }
+
     /// The servers that have it attached.
     pub(crate) fn servers(&self) -> impl Iterator<Item = &str> {
         self.attachments

@@ -113,6 +113,27 @@ impl Session {
         Ok(found)
     }
 
+    /// Makes an image without bytes; gives its id.
+    pub(crate) async fn create_image_of(
+        &self,
+        name: &str,
+        format: &str,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<String> {
+        let mut body = json!({
+            "name": name,
+            "disk_format": format,
+            "container_format": "bare",
+            "visibility": "private",
+        });
+        for (name, value) in metadata {
+            body[name] = value.as_str().into();
+        }
+        let call = Call::post(Service::Image, "/v2/images", body);
+        let made: Image = self.send(call).await?.read("")?;
+        Ok(made.id)
+    }
+
     pub(crate) async fn delete_image(&self, image: &str) -> Result<()> {
         let path = format!("/v2/images/{}", id(image)?);
         self.send(Call::delete(Service::Image, path))

@@ -40,6 +40,34 @@ pub(crate) struct Server {
     pub(crate) power: Option<i64>,
     #[serde(default)]
     pub(crate) fault: Value,
+    #[serde(default)]
+    addresses: BTreeMap<String, Vec<Address>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Address {
+    addr: String,
+    #[serde(rename = "OS-EXT-IPS:type")]
+    sort: Option<String>,
+}
+
+/// How a server is on a network.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Port {
+    #[serde(rename = "port_id")]
+    pub(crate) id: String,
+    #[serde(rename = "net_id")]
+    network: String,
+    #[serde(default, rename = "fixed_ips")]
+    pub(crate) fixed: Vec<Fixed>,
+    /// From 2.70 on.
+    pub(crate) tag: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Fixed {
+    #[serde(rename = "ip_address")]
+    pub(crate) address: String,
 }
 
 /// As it stands in a server from 2.47 on.
@@ -107,13 +135,13 @@ impl Session {
 
     /// The networks that a server has ports on.
     pub(crate) async fn networks(&self, server: &str) -> Result<Vec<String>> {
-        #[derive(Deserialize)]
-        struct Port {
-            net_id: String,
-        }
+        let ports = self.ports(server).await?;
+        Ok(ports.into_iter().map(|port| port.network).collect())
+    }
+
+    pub(crate) async fn ports(&self, server: &str) -> Result<Vec<Port>> {
         let call = get(format!("/servers/{}/os-interface", id(server)?));
-        let ports: Vec<Port> = self.send(call).await?.read("interfaceAttachments")?;
-        Ok(ports.into_iter().map(|port| port.net_id).collect())
+        self.send(call).await?.read("interfaceAttachments")
     }
 
     /// The id of a flavor by its id or name.
@@ -160,7 +188,7 @@ impl Session {
     ) -> Result<Option<String>> {
         let path = format!("/servers/{}/action", id(server)?);
         let body = json!({ "createImage": { "name": name, "metadata": metadata } });
-        let call = Call::post(Service::Compute, path, body);
+        let call = Call::post(Service::Compute, path, body).slow();
         let named = self.speaks(Service::Compute, NAMES_IMAGE).await?;
         let reply = self.send(call).await?;
         if named {
@@ -229,6 +257,13 @@ impl Server {
     /// The image that it booted from, where it did not from a volume.
     pub(crate) fn image_id(&self) -> Option<&str> {
         self.image["id"].as_str()
+    }
+
+    /// The addresses that lead to it and are not its ports' own.
+    pub(crate) fn floating(&self) -> impl Iterator<Item = &str> {
+        let all = self.addresses.values().flatten();
+        all.filter(|it| it.sort.as_deref() == Some("floating"))
+            .map(|it| it.addr.as_str())
     }
 
     /// Whether nothing of it writes.

@@ -99,7 +99,7 @@ impl Ask<'_> {
             };
             let capture = image.property(marks::CAPTURE).map(ToOwned::to_owned);
             Ok(output(
-                part,
+                vec![part],
                 time(image.created_at.as_deref()),
                 capture.as_ref(),
             ))

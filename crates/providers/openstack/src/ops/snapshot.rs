@@ -7,6 +7,7 @@ use stillpoint_core::{
 use stillpoint_iaas::{Observation, Output, TakeSnapshot, TakenPart, TakenSnapshot, Ticket};
 
 use super::volume::deleted;
+use super::whole::is_whole;
 use super::{Ask, root_of};
 use crate::api::cinder::{Absolute, Snapshot, Volume};
 use crate::api::nova::Server;
@@ -15,11 +16,17 @@ use crate::leases::busy;
 use crate::made::{Made, Stage, observe};
 use crate::marks;
 
+/// It ran, and Nova froze it meanwhile.
+pub(super) const FROZEN: &str = "frozen";
 const LIVE: &str = "live";
 const OFFLINE: &str = "offline";
 
 impl Ask<'_> {
     pub(super) async fn take(self, take: &TakeSnapshot) -> Result<Ticket> {
+        if is_whole(take) {
+            check_memory(take)?;
+            return self.take_whole(take).await;
+        }
         check(take)?;
         let volume = &take.parts[0].volume;
         let on = |error: Error| error.on(volume.clone());
@@ -30,7 +37,7 @@ impl Ask<'_> {
         let id = self.cloud.id(volume, ResourceKind::Volume)?;
         let session = &self.cloud.session;
         let seen = session.volume(id).await.map_err(on)?;
-        check_limits(&session.volume_limits().await?, seen.size).map_err(on)?;
+        check_limits(&session.volume_limits().await?, &[seen.size]).map_err(on)?;
         metadata.extend(self.source_marks(&seen).await.map_err(on)?);
         let snapshot = session
             .create_snapshot(id, &take.name, &metadata)
@@ -40,6 +47,9 @@ impl Ask<'_> {
     }
 
     pub(super) async fn observe_taken(self, take: &TakeSnapshot) -> Result<Observation> {
+        if is_whole(take) {
+            return self.observe_whole(take).await;
+        }
         check(take)?;
         if let Some(server) = root_of(&take.parts[0].volume) {
             return self.observe_root(&take.parts[0].volume, server).await;
@@ -74,7 +84,7 @@ impl Ask<'_> {
         };
         let taken_at = time(snapshot.created_at.as_deref());
         Ok(output(
-            part,
+            vec![part],
             taken_at,
             snapshot.metadata.get(marks::CAPTURE),
         ))
@@ -95,8 +105,7 @@ impl Ask<'_> {
             marks.extend(self.server_marks(&server).await?);
         }
         still &= volume.attachments.is_empty() == (volume.status != "in-use");
-        let capture = if still { OFFLINE } else { LIVE };
-        marks.insert(marks::CAPTURE.into(), capture.into());
+        marks.insert(marks::CAPTURE.into(), mark_of(still).into());
         Ok(marks)
     }
 
@@ -161,7 +170,7 @@ impl Ask<'_> {
     }
 }
 
-fn stage(snapshot: &Snapshot) -> Stage {
+pub(super) fn stage(snapshot: &Snapshot) -> Stage {
     match snapshot.status.as_str() {
         _ if snapshot.has_failed() => Stage::Failed(format!(
             "Cinder took it, and it is in state `{}`",
@@ -181,16 +190,19 @@ fn stage(snapshot: &Snapshot) -> Stage {
     }
 }
 
-/// What is said of a part that was taken, by the mark it carries.
-pub(super) fn output(part: TakenPart, at: Option<Timestamp>, capture: Option<&String>) -> Output {
-    let offline = capture.is_some_and(|capture| capture == OFFLINE);
-    let (consistency, capture) = if offline {
-        (Consistency::Filesystem, Capture::Offline)
-    } else {
-        (Consistency::Crash, Capture::Live)
+/// What is said of parts that were taken, by the mark they carry.
+pub(super) fn output(
+    parts: Vec<TakenPart>,
+    at: Option<Timestamp>,
+    capture: Option<&String>,
+) -> Output {
+    let (consistency, capture) = match capture.map(String::as_str) {
+        Some(FROZEN) => (Consistency::Filesystem, Capture::Live),
+        Some(OFFLINE) => (Consistency::Filesystem, Capture::Offline),
+        _ => (Consistency::Crash, Capture::Live),
     };
     Output::Snapshot(TakenSnapshot {
-        parts: vec![part],
+        parts,
         taken_at: at.unwrap_or(Timestamp::UNIX_EPOCH),
         consistency,
         capture,
@@ -200,8 +212,24 @@ pub(super) fn output(part: TakenPart, at: Option<Timestamp>, capture: Option<&St
 
 /// The mark of a server's state.
 pub(super) fn capture_of(server: &Server) -> (String, String) {
-    let capture = if server.is_off() { OFFLINE } else { LIVE };
-    (marks::CAPTURE.into(), capture.into())
+    (marks::CAPTURE.into(), mark_of(server.is_off()).into())
+}
+
+/// The mark of what nothing wrote meanwhile, or something may have.
+pub(super) fn mark_of(still: bool) -> &'static str {
+    if still { OFFLINE } else { LIVE }
+}
+
+fn check_memory(take: &TakeSnapshot) -> Result<()> {
+    if take.memory == Memory::No {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "OpenStack holds no memory in a snapshot",
+    )
+    .on(take.source.clone())
+    .advise("Ask for the disks alone"))
 }
 
 fn check(take: &TakeSnapshot) -> Result<()> {
@@ -210,12 +238,7 @@ fn check(take: &TakeSnapshot) -> Result<()> {
             .on(take.source.clone())
             .advise(advice))
     };
-    if take.memory != Memory::No {
-        return refuse(
-            "OpenStack holds no memory in a snapshot",
-            "Ask for the disks alone",
-        );
-    }
+    check_memory(take)?;
     if take.quiesce.is_some() {
         return refuse(
             "Filesystem asked, Crash reachable: OpenStack has no call that freezes a volume",
@@ -234,16 +257,20 @@ fn check(take: &TakeSnapshot) -> Result<()> {
     }
 }
 
-fn check_limits(limits: &Absolute, size: u64) -> Result<()> {
+/// Whether the quota leaves room for snapshots of volumes of these sizes in GiB.
+pub(super) fn check_limits(limits: &Absolute, sizes: &[u64]) -> Result<()> {
     let free = |most: i64, used: i64| (most >= 0).then(|| most.saturating_sub(used).max(0));
-    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let size = i64::try_from(sizes.iter().sum::<u64>()).unwrap_or(i64::MAX);
+    let wanted = i64::try_from(sizes.len()).unwrap_or(i64::MAX);
     let quota = |what: String| {
         Err(Error::new(ErrorKind::Quota, what)
             .advise("Delete snapshots, or have the project's quota raised"))
     };
     let (most, used) = (limits.max_total_snapshots, limits.total_snapshots_used);
-    if free(most, used) == Some(0) {
-        return quota(format!("{used} of {most} snapshots are there already"));
+    if free(most, used).is_some_and(|free| free < wanted) {
+        return quota(format!(
+            "{wanted} more asked, and {used} of {most} snapshots are there already"
+        ));
     }
     let (most, used) = (
         limits.max_total_volume_gigabytes,

@@ -2,6 +2,7 @@
 //! the test `lab`; here is what it says too seldom, and what must be quick.
 
 mod bed;
+mod freezing;
 mod login;
 mod server;
 mod servers;

@@ -8,15 +8,15 @@ use stillpoint_openstack::{Launch, Networks, OpenStack};
 use crate::bed::{config, key, observe, on_volumes, provider, reference, submit, take, volume};
 use crate::server::{Answer, Replay};
 
-const SERVER: &str = "d6ffb6cc-99f3-491c-adc7-8b667425aaf0";
+pub(crate) const SERVER: &str = "d6ffb6cc-99f3-491c-adc7-8b667425aaf0";
 const BACKED: &str = "02-image-backed-snapshot";
 
-fn on_server(path: &str) -> String {
+pub(crate) fn on_server(path: &str) -> String {
     format!("/compute/v2.1/servers/{SERVER}{path}")
 }
 
 /// A server as recorded, in this state.
-fn with_server(replay: &Replay, status: &str, task: Option<&str>, image: Value) {
+pub(crate) fn with_server(replay: &Replay, status: &str, task: Option<&str>, image: Value) {
     let mut server = Answer::recorded("01-image-backed", 12);
     let body = &mut server.body["server"];
     body["status"] = status.into();
@@ -28,7 +28,7 @@ fn with_server(replay: &Replay, status: &str, task: Option<&str>, image: Value) 
     replay.instead("GET", &on_server(""), server);
 }
 
-fn with_attached(replay: &Replay, attached: Value) {
+pub(crate) fn with_attached(replay: &Replay, attached: Value) {
     let body = json!({"volumeAttachments": attached});
     replay.instead(
         "GET",
@@ -45,7 +45,7 @@ fn with_images(replay: &Replay, images: Value) {
     );
 }
 
-fn instance() -> ResourceRef {
+pub(crate) fn instance() -> ResourceRef {
     reference(&format!("instance/{SERVER}"))
 }
 
