@@ -168,6 +168,13 @@ if name == "cinder-volume":
     from cinder.image import image_utils
     image_utils.qemu_img_info = functools.partial(
         image_utils.qemu_img_info, allow_qcow2_backing_file=True)
+    # Its NFS driver leaves reverting to the generic way, which writes over the top of
+    # the qcow2 chain and so destroys the snapshot that it reverts to.  Cinder's own
+    # way for such drivers keeps the chain: it only has to be chosen.
+    from cinder import objects
+    objects.register_all()
+    from cinder.volume.drivers import nfs, remotefs
+    nfs.NfsDriver._revert_to_snapshot = remotefs.RevertToSnapshotMixin._revert_to_snapshot
 sys.exit(main())
 PY
   # The services run as root, so the privilege helpers have nothing to do.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stillpoint_core::{Digest, ResourceRef};
 use stillpoint_iaas::Provider;
 use stillpoint_iaas::conformance::TestBed;
-use stillpoint_openstack::{CloudConfig, Launch, Networks, OpenStack};
+use stillpoint_openstack::{Builder, CloudConfig, Launch, Networks, OpenStack};
 
 use crate::hand::{Hand, lab};
 
@@ -30,11 +30,14 @@ pub(crate) fn config(cloud: &str) -> CloudConfig {
 pub(crate) fn provider() -> OpenStack {
     let cloud = std::env::var("STILLPOINT_OPENSTACK_CLOUD");
     let cloud = cloud.unwrap_or_else(|_| "demo-appcred".to_owned());
-    OpenStack::builder(LAB, config(&cloud))
+    named(config(&cloud)).build().expect("a provider")
+}
+
+/// A provider of the lab, for a configuration.
+pub(crate) fn named(config: CloudConfig) -> Builder {
+    OpenStack::builder(LAB, config)
         .settle(Duration::from_secs(5))
         .launch(Launch::default().flavor("m1.zero").networks(Networks::None))
-        .build()
-        .expect("a provider")
 }
 
 pub(crate) fn reference(text: &str) -> ResourceRef {
@@ -70,7 +73,9 @@ impl Drop for Bed {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let keep: Vec<_> = self.before.as_object().expect("names").keys().collect();
-            self.hand.ask("clean", json!([keep]));
+            if let Err(error) = self.hand.try_ask("clean", json!([keep])) {
+                eprintln!("the cloud is not as it was: {error}");
+            }
         } else {
             self.clean();
         }

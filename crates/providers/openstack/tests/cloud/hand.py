@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,10 +67,11 @@ def active(server):
     return server
 
 
-def image(name, megabytes):
+def image(name, megabytes, **properties):
     """An image of bytes that cannot be packed."""
     data = os.urandom(megabytes << 20)
-    made = cloud.image.create_image(name=name, disk_format="raw", container_format="bare", data=data, allow_duplicates=True)
+    made = cloud.image.create_image(name=name, disk_format="raw", container_format="bare", data=data,
+                                    allow_duplicates=True, **properties)
     return made.id
 
 
@@ -174,12 +176,97 @@ def clean(keep):
     return inventory()
 
 
-def quota(snapshots):
-    """Sets how many snapshots the project may have; gives how many it might have before."""
+def token_revoked():
+    """Ends every token of the user there is, those of the application credential, too."""
+    user = cloud.current_user_id
+    for enabled in (False, True):
+        admin.identity.patch(f"/users/{user}", json={"user": {"enabled": enabled}}).raise_for_status()
+
+
+def restart(name):
+    """Ends a service of the lab as kill -9 does, and starts it again as it was; gives its new pid."""
+    path = os.path.join(LAB, "pid", f"{name}.pid")
+    pid = int(open(path).read().split()[0])
+    words = open(f"/proc/{pid}/cmdline").read().split("\0")[:-1]
+    around = dict(one.split("=", 1) for one in open(f"/proc/{pid}/environ").read().split("\0") if "=" in one)
+    os.killpg(pid, signal.SIGKILL)
+    time.sleep(1)
+    log = open(os.path.join(LAB, "log", f"{name}.log"), "a")
+    new = subprocess.Popen(words, env=around, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    started = open(f"/proc/{new.pid}/stat").read().rsplit(") ", 1)[1].split()[19]
+    with open(path, "w") as out:
+        out.write(f"{new.pid} {started}\n")
+    return new.pid
+
+
+def image_gone(name):
+    """Deletes an image as soon as one of that name is there; gives its state then."""
+    end = time.time() + 60
+    while time.time() < end:
+        for one in cloud.image.images(owner=cloud.current_project_id, name=name):
+            cloud.image.delete_image(one.id)
+            return one.status
+    raise RuntimeError(f"no image {name} came")
+
+
+def freezing_image(name, megabytes):
+    """An image that has Nova freeze what is launched from it."""
+    return image(name, megabytes, hw_qemu_guest_agent="yes", os_require_quiesce="yes")
+
+
+def volume_of(name, source):
+    made = cloud.block_storage.create_volume(name=name, size=1, image_id=source)
+    until(name, lambda: cloud.block_storage.get_volume(made.id).status, "available")
+    return made.id
+
+
+def from_volume(name, volumes):
+    """A server that boots from the first of these."""
+    mapping = [{"uuid": one, "source_type": "volume", "destination_type": "volume", "delete_on_termination": False,
+                "boot_index": 0 if index == 0 else -1} for index, one in enumerate(volumes)]
+    body = {"name": name, "flavorRef": flavor("m1.zero"), "networks": "none", "block_device_mapping_v2": mapping}
+    reply = cloud.compute.post("/servers", json={"server": body}, microversion="2.79")
+    reply.raise_for_status()
+    return active(reply.json()["server"]["id"])
+
+
+def volumes(name, count):
+    """So many volumes at once; gives their ids."""
+    made = [cloud.block_storage.create_volume(name=f"{name}-{number}", size=1).id for number in range(count)]
+    for one in made:
+        until(one, lambda: cloud.block_storage.get_volume(one).status, "available")
+    return made
+
+
+def quotas(most):
+    """Sets what the project may have of these; gives what it might have before."""
     path = f"/os-quota-sets/{cloud.current_project_id}"
-    before = admin.block_storage.get(path).json()["quota_set"]["snapshots"]
-    admin.block_storage.put(path, json={"quota_set": {"snapshots": snapshots}}).raise_for_status()
-    return before
+    before = admin.block_storage.get(path).json()["quota_set"]
+    admin.block_storage.put(path, json={"quota_set": most}).raise_for_status()
+    return {name: before[name] for name in most}
+
+
+def cinder():
+    """The address and path of our volumes."""
+    return cloud.block_storage.get_endpoint().split("//")[1]
+
+
+def until_answers():
+    """Waits for Cinder to be there again."""
+    for _ in range(100):
+        try:
+            return len(list(cloud.block_storage.volumes()))
+        except Exception:
+            time.sleep(0.3)
+    raise RuntimeError("cinder does not answer")
+
+
+def until_idle(server):
+    until(server, lambda: cloud.compute.get_server(server).task_state, None)
+
+
+def available(snapshot):
+    until(snapshot, lambda: cloud.block_storage.get_snapshot(snapshot).status, "available")
 
 
 def set_status(kind, what, status):

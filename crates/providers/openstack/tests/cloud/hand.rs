@@ -46,15 +46,22 @@ impl Hand {
 
     /// Has it do something; what it cannot do is a panic with the reason.
     pub(crate) fn ask(&self, what: &str, with: Value) -> Value {
+        match self.try_ask(what, with) {
+            Ok(answer) => answer,
+            Err(error) => panic!("the hand cannot {what}: {error}"),
+        }
+    }
+
+    pub(crate) fn try_ask(&self, what: &str, with: Value) -> Result<Value, String> {
         let mut pipes = self.pipes.lock().expect("nobody panicked with it");
         writeln!(pipes.0, "{}", json!({ "do": what, "with": with })).expect("it listens");
         let mut line = String::new();
         pipes.1.read_line(&mut line).expect("it answers");
         let mut answer: Value = serde_json::from_str(&line).expect("it answers in JSON");
-        if let Some(error) = answer["error"].as_str() {
-            panic!("the hand cannot {what}: {error}");
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["ok"].take()),
         }
-        answer["ok"].take()
     }
 
     pub(crate) fn id(&self, what: &str, with: Value) -> String {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use stillpoint_core::{ErrorKind, ResourceRef, Result};
-use stillpoint_engine::{Engine, Job, Request, Take};
+use stillpoint_engine::{Engine, Job, JobQuery, Request, Take};
 use stillpoint_iaas::conformance::TestBed;
+use stillpoint_openstack::OpenStack;
 use stillpoint_state::Redb;
 use tokio::time::{sleep, timeout};
 
@@ -20,10 +21,24 @@ const LONG: Duration = Duration::from_secs(400);
 const STATE: &str = "STILLPOINT_OPENSTACK_STATE";
 const SOURCE: &str = "STILLPOINT_OPENSTACK_SOURCE";
 
-fn engine(state: &Path) -> Engine {
+pub(crate) fn engine(state: &Path) -> Engine {
+    engine_on(state, provider())
+}
+
+pub(crate) fn engine_on(state: &Path, cloud: OpenStack) -> Engine {
     let state = Redb::open_or_create(state).expect("a state");
-    let engine = Engine::builder(Arc::new(state)).provider(Arc::new(provider()));
+    let engine = Engine::builder(Arc::new(state)).provider(Arc::new(cloud));
     engine.build().expect("an engine")
+}
+
+/// Plans and starts a job, and waits for its good end.
+pub(crate) async fn finish(engine: &Engine, request: &Request) -> Result<Job> {
+    let plan = engine.plan(request).await?;
+    let job = engine.start(&plan).await?;
+    timeout(LONG, engine.wait(job))
+        .await
+        .expect("it ends")?
+        .into_result()
 }
 
 async fn take(engine: &Engine, of: &ResourceRef) -> Result<Job> {
@@ -45,14 +60,20 @@ async fn a_quota_of_one_too_few_leaves_nothing() {
         .keys()
         .filter(|name| name.starts_with("snapshot/"))
         .count();
-    let was = bed.hand.ask("quota", json!([snapshots + 1]));
+    let few = json!({ "snapshots": snapshots + 1 });
+    let was = bed.hand.ask("quotas", json!([few]));
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(&folder.path().join("state"));
     tokio::spawn(engine.run());
     let ended = take(&engine, &web).await;
-    bed.hand.ask("quota", json!([was]));
-    let error = ended.unwrap().into_result().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Quota, "{error}");
+    bed.hand.ask("quotas", json!([was]));
+    // Of the whole group, before anything is asked for.
+    let error = ended.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Precondition, "{error}");
+    let why = "2 snapshots are needed and the quota of lab leaves 1";
+    assert!(error.message().contains(why), "{error}");
+    let jobs = engine.jobs(&JobQuery::default()).await.unwrap();
+    assert!(jobs.is_empty(), "{jobs:?}");
     assert_eq!(bed.items(), before);
     engine.shutdown(Duration::from_secs(5)).await;
 }

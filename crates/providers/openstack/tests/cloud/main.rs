@@ -1,8 +1,12 @@
 //! Against a real cloud, which `lab/up.sh` starts: keystone, nova, cinder, glance.
 
 mod bed;
+mod counting;
+mod faults;
+mod freezing;
 mod hand;
 mod jobs;
 mod kit;
+mod places;
 mod stock;
 mod things;

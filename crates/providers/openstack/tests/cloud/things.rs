@@ -1,13 +1,14 @@
 //! What the kit does not try: bytes, images, and disks on a hypervisor.
 
-use futures_util::TryStreamExt;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
-use stillpoint_core::{CopyKind, Labels, Memory, ResourceRef};
+use stillpoint_core::{CopyKind, Error, ErrorKind, Labels, Memory, ResourceRef, Result};
 use stillpoint_iaas::conformance::TestBed;
 use stillpoint_iaas::{
     DiskOf, Observation, Operation, OperationKey, Output, Provider, TakeSnapshot,
 };
-use stillpoint_openstack::OpenStack;
+use stillpoint_openstack::{NewImage, OpenStack};
 
 use crate::bed::{Bed, provider, reference};
 
@@ -105,6 +106,65 @@ async fn bytes_come_back_in_new_volumes_images_and_the_volume_itself() {
     };
     done(&cloud, &format!("{name}.revert"), &revert).await;
     assert_eq!(bed.digest(&volume).await.unwrap(), was, "the volume itself");
+}
+
+#[tokio::test]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
+async fn an_image_goes_in_and_comes_out_as_it_was() {
+    const CHUNK: usize = 1 << 20;
+    let bed = Bed::new();
+    let before = bed.items();
+    let cloud = provider();
+    let name = bed.namespace();
+    // Longer than any buffer on its way, and no chunk like the one before.
+    let chunk = |number: usize| {
+        let bytes = (0..CHUNK).map(move |at| (at.wrapping_mul(number + 7) >> 5) as u8);
+        bytes.collect::<Vec<u8>>()
+    };
+    let all: Vec<u8> = (0..9).flat_map(chunk).collect();
+    let given = move |end: Result<Bytes>| {
+        let chunks = (0..9).map(move |number| Ok(Bytes::from(chunk(number))));
+        futures_util::stream::iter(chunks.chain([end])).boxed()
+    };
+    let new = NewImage::new(&name, "raw").label("purpose", "test");
+    let key: OperationKey = format!("{name}.in").parse().unwrap();
+
+    // Cut off half-way it is no image; then it is written whole, and once.
+    let cut = Err(Error::new(ErrorKind::Unavailable, "the source is gone"));
+    let error = cloud
+        .upload_image(&key, &new, given(cut))
+        .await
+        .unwrap_err();
+    println!("cut off: {error}");
+    assert_eq!(bed.items(), before);
+    let nothing = || Ok(Bytes::new());
+    let image = cloud.upload_image(&key, &new, given(nothing())).await;
+    let image = image.unwrap();
+    let again = cloud.upload_image(&key, &new, given(nothing())).await;
+    assert_eq!(again.unwrap(), image);
+    let there = cloud.image_bytes(&image).await.unwrap();
+    assert_eq!(there.size, all.len() as u64);
+    assert_eq!(
+        cloud.describe(&image).await.unwrap().labels["purpose"],
+        "test"
+    );
+
+    let out = cloud.download_image(&image).await.unwrap();
+    let out: Vec<_> = out.try_collect().await.unwrap();
+    assert!(out.concat() == all, "it came out as it went in");
+    let range = cloud
+        .read_image(&image, 3_000_000..3_000_100)
+        .await
+        .unwrap();
+    let range: Vec<_> = range.try_collect().await.unwrap();
+    assert_eq!(range.concat(), all[3_000_000..3_000_100]);
+    done(
+        &cloud,
+        &format!("{name}.gone"),
+        &Operation::DeleteImage { image },
+    )
+    .await;
+    assert_eq!(bed.items(), before);
 }
 
 #[tokio::test]

@@ -1,0 +1,194 @@
+//! What goes wrong in a cloud, and the inventory after it.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use stillpoint_core::ErrorKind;
+use stillpoint_engine::{Engine, Request, Take};
+use stillpoint_iaas::conformance::TestBed;
+use stillpoint_iaas::{Observation, Operation, OperationKey, Provider};
+use stillpoint_openstack::CloudConfig;
+
+use crate::bed::{Bed, named, provider, reference};
+use crate::counting::Counting;
+use crate::hand::{Hand, lab};
+use crate::jobs::{engine, engine_on, finish};
+use crate::things::{done, take};
+
+const AT_ONCE: u32 = 8;
+const VOLUMES: usize = 40;
+
+async fn gone(engine: &Engine, taken: stillpoint_engine::Job) {
+    let snapshot = taken.snapshot.expect("a snapshot");
+    finish(engine, &Request::Delete { snapshot }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
+async fn cinder_is_killed_and_started_again_in_the_middle() {
+    let bed = Bed::new();
+    let size = bed.volume_size();
+    let web = bed
+        .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
+        .await;
+    bed.power_off(&web).await;
+    let before = bed.items();
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder.path().join("state"));
+    tokio::spawn(engine.run());
+    let plan = engine.plan(&Request::Take(Take::of(web))).await.unwrap();
+    let id = engine.start(&plan).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    bed.hand.ask("restart", json!(["cinder-api"]));
+    let job = engine.wait(id).await.unwrap();
+    bed.hand.ask("until_answers", json!([]));
+    // As long as it is away decides which; nothing is doubled or left either way.
+    match job.into_result() {
+        Ok(job) => {
+            let snapshots = bed.items().into_keys();
+            let snapshots = snapshots.filter(|name| name.starts_with("snapshot/"));
+            assert_eq!(snapshots.count(), 2, "each once");
+            println!("it went on");
+            gone(&engine, job).await;
+        }
+        Err(error) => println!("it went back: {error}"),
+    }
+    assert_eq!(bed.items(), before);
+    engine.shutdown(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
+async fn a_token_that_is_revoked_is_replaced() {
+    let bed = Bed::new();
+    let name = bed.namespace();
+    let volume = bed.make_volume(&name, bed.volume_size()).await;
+    let before = bed.items();
+    let cloud = provider();
+    cloud.describe(&volume).await.unwrap();
+    bed.hand.ask("token_revoked", json!([]));
+    let key = format!("{name}.take");
+    let snapshot = crate::things::made(&cloud, &key, &take(&volume, &name)).await;
+    bed.hand.ask("token_revoked", json!([]));
+    let delete = Operation::DeleteSnapshot { snapshot };
+    done(&cloud, &format!("{name}.gone"), &delete).await;
+    assert_eq!(bed.items(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
+async fn an_image_is_deleted_while_it_is_made() {
+    let bed = Bed::new();
+    let name = bed.namespace();
+    let base = bed.hand.id("image", json!([name, 400]));
+    let server = bed.hand.id("from_image", json!([name, base, "m1.nano"]));
+    let before = bed.items();
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder.path().join("state"));
+    tokio::spawn(engine.run());
+    let take = Take {
+        name: Some(format!("{name}-gone")),
+        ..Take::of(reference(&format!("instance/{server}")))
+    };
+    let plan = engine.plan(&Request::Take(take)).await.unwrap();
+    let image = format!("{name}-gone");
+    let vandal = Hand::new();
+    vandal.ask("inventory", json!([]));
+    let vandal = tokio::task::spawn_blocking(move || {
+        let was = vandal.id("image_gone", json!([image]));
+        assert_ne!(was, "active", "too late to be half-way");
+    });
+    let id = engine.start(&plan).await.unwrap();
+    vandal.await.unwrap();
+    let job = engine.wait(id).await.unwrap();
+    // Known to be absent, it is asked for again; or it failed, and left nothing.
+    if let Ok(job) = job.into_result() {
+        gone(&engine, job).await;
+    }
+    bed.hand.ask("until_idle", json!([server]));
+    assert_eq!(bed.items(), before);
+    engine.shutdown(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
+async fn a_snapshot_that_is_stuck_runs_until_cinder_gives_it_up() {
+    let bed = Bed::new();
+    let name = bed.namespace();
+    let volume = bed.make_volume(&name, bed.volume_size()).await;
+    let before = bed.items();
+    let cloud = provider();
+    let key: OperationKey = format!("{name}.take").parse().unwrap();
+    let operation = take(&volume, &name);
+    let ticket = cloud.submit(&key, &operation).await.unwrap();
+    let snapshot = reference(&format!("snapshot/{}", ticket.as_str()));
+    bed.hand.ask("available", json!([snapshot.id()]));
+    let set = |status: &str| {
+        let with = json!(["snapshots", snapshot.id(), status]);
+        bed.hand.ask("set_status", with);
+    };
+    set("creating");
+    let seen = cloud.observe(&key, &operation, None).await.unwrap();
+    assert!(matches!(seen, Observation::Running { .. }), "{seen:?}");
+    let delete = Operation::DeleteSnapshot {
+        snapshot: snapshot.clone(),
+    };
+    let gone: OperationKey = format!("{name}.gone").parse().unwrap();
+    let busy = cloud.submit(&gone, &delete).await.unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
+    // What Cinder does after ten minutes.
+    set("error");
+    let seen = cloud.observe(&key, &operation, None).await.unwrap();
+    let Observation::Failed { left, .. } = seen else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(left, [snapshot]);
+    done(&cloud, gone.as_str(), &delete).await;
+    assert_eq!(bed.items(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
+async fn forty_volumes_at_once_are_eight_calls_at_once() {
+    let bed = Bed::new();
+    let plenty = json!({"volumes": 100, "snapshots": 100, "gigabytes": 1000});
+    let was = bed.hand.ask("quotas", json!([plenty]));
+    let volumes = bed.hand.ask("volumes", json!([bed.namespace(), VOLUMES]));
+    let volumes: Vec<String> = serde_json::from_value(volumes).unwrap();
+    let before = bed.items();
+    let service = bed.hand.id("cinder", json!([]));
+    let (address, path) = service.split_once('/').expect("a path");
+    let counting = Counting::before(address.to_owned()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let over = named(config(&format!("{}/{path}", counting.url)))
+        .at_once(AT_ONCE)
+        .build()
+        .unwrap();
+    let engine = engine_on(&folder.path().join("state"), over);
+    tokio::spawn(engine.run());
+    let jobs = volumes.iter().map(|volume| {
+        let take = Take::of(reference(&format!("volume/{volume}")));
+        let engine = engine.clone();
+        async move { finish(&engine, &Request::Take(take)).await.unwrap() }
+    });
+    let jobs = join_all(jobs).await;
+    let new = bed.items().len() - before.len();
+    assert_eq!((new, counting.takes()), (VOLUMES, VOLUMES), "none is lost");
+    let most = counting.most_at_once();
+    println!("{VOLUMES} volumes: at most {most} calls at once");
+    assert!((2..=AT_ONCE as usize).contains(&most), "{most} at once");
+    join_all(jobs.into_iter().map(|job| gone(&engine, job))).await;
+    assert_eq!(bed.items(), before);
+    bed.clean();
+    bed.hand.ask("quotas", json!([was]));
+    engine.shutdown(Duration::from_secs(5)).await;
+}
+
+/// The cloud, with another address of its volumes.
+fn config(volumes: &str) -> CloudConfig {
+    let clouds = std::fs::read_to_string(lab().join("clouds.yaml")).expect("the lab is up");
+    let block = format!("  demo-appcred:\n    block_storage_endpoint_override: {volumes}\n");
+    let clouds = clouds.replace("  demo-appcred:\n", &block);
+    CloudConfig::from_yaml("demo-appcred", &clouds, None).expect("still a clouds.yaml")
+}
