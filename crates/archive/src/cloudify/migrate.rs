@@ -6,7 +6,7 @@ use super::agents::has_tenants;
 use super::documents::Envelope;
 use super::{Entities, Era, Files, Snapshot, SnapshotMetadata};
 use crate::manifest::METADATA;
-use crate::{Error, Result};
+use crate::{Error, Refusal, Result};
 
 /// The tenant everything belonged to before there were others.
 const DEFAULT_TENANT: &str = "default_tenant";
@@ -35,7 +35,12 @@ pub(super) fn migrate(snapshot: Snapshot, to: Era) -> Result<Snapshot> {
             )));
         }
     };
-    Snapshot::from_files(files)
+    let migrated = Snapshot::from_files(files)?;
+    if migrated.era() != to {
+        let why = format!("it holds files that have no place in a snapshot of era {to}");
+        return Err(Refusal::UnknownEra(why).bare());
+    }
+    Ok(migrated)
 }
 
 fn set_metadata(files: &mut Files, metadata: &SnapshotMetadata) {

@@ -80,7 +80,7 @@ impl End {
             return Ok(None);
         };
         let wrong = |what| Refusal::WrongCounts(what).at(end_at);
-        let at = end_at - (LOCATOR + END64) as u64;
+        let at = end_at.saturating_sub((LOCATOR + END64) as u64);
         let end64 = rest
             .split_last_chunk::<END64>()
             .and_then(|(_, bytes)| EndRecord64::decode(bytes))
