@@ -1,6 +1,6 @@
 //! Outages, clocks that jump, runs that take too long, crashes: which runs are done, to the last one.
 //!
-//! A small service on a virtual clock: what it keeps through a crash is in `Store`, the rest is lost.
+//! A small service on a virtual clock: what it keeps through a crash is in `Store`; the log is ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,72 +37,78 @@ fn hourly() -> Schedule {
     Schedule::cron(Cron::parse("0 * * * *").unwrap())
 }
 
-fn start(store: &Store, schedule: &Schedule) -> Timeline {
-    let mut timeline = Timeline::new();
-    let since = store.since.get("s").copied().unwrap_or(at("01T00:00:00"));
-    timeline.insert("s", schedule.clone(), since).unwrap();
-    timeline
+/// A service with one schedule.
+struct Service {
+    schedule: Schedule,
+    timeline: Timeline,
+    store: Store,
+    log: Log,
 }
 
-/// Does what is due, once.
-fn tick(timeline: &mut Timeline, now: Timestamp, store: &mut Store, log: &mut Log) {
-    while let Some(firing) = timeline.pop(now) {
-        for run in firing.due.runs {
-            let key = run.key(&firing.schedule).to_string();
-            if store.done.insert(key.clone()) {
-                log.runs.push(run.at.to_string());
-            } else {
-                log.repeated.push(key);
-            }
-        }
-        if let Some(missed) = firing.due.missed {
-            log.missed
-                .push((missed.first.at.to_string(), missed.last.at.to_string()));
-        }
-        store.since.insert(
-            firing.schedule.to_string(),
-            timeline.since(&firing.schedule).unwrap(),
-        );
+impl Service {
+    fn start(schedule: Schedule) -> Self {
+        let mut service = Self {
+            schedule,
+            timeline: Timeline::new(),
+            store: Store::default(),
+            log: Log::default(),
+        };
+        service.restart();
+        service
     }
-}
 
-/// A service that is up all the time and looks every minute.
-fn up(
-    timeline: &mut Timeline,
-    from: Timestamp,
-    until: Timestamp,
-    store: &mut Store,
-    log: &mut Log,
-) {
-    let mut now = from;
-    while now <= until {
-        tick(timeline, now, store, log);
-        now += SignedDuration::from_mins(1);
+    /// After a crash: only the store is as it was.
+    fn restart(&mut self) {
+        self.timeline = Timeline::new();
+        let since = self.store.since.get("s").copied();
+        self.timeline
+            .insert(
+                "s",
+                self.schedule.clone(),
+                since.unwrap_or(at("01T00:00:00")),
+            )
+            .unwrap();
+    }
+
+    /// Is up from one time to another, and looks every minute.
+    fn up(&mut self, from: Timestamp, until: Timestamp) {
+        let mut now = from;
+        while now <= until {
+            self.tick(now);
+            now += SignedDuration::from_mins(1);
+        }
+    }
+
+    /// Does what is due, once.
+    fn tick(&mut self, now: Timestamp) {
+        while let Some(firing) = self.timeline.pop(now) {
+            for run in firing.due.runs {
+                let key = run.key(&firing.schedule).to_string();
+                if self.store.done.insert(key.clone()) {
+                    self.log.runs.push(run.at.to_string());
+                } else {
+                    self.log.repeated.push(key);
+                }
+            }
+            if let Some(missed) = firing.due.missed {
+                let missed = (missed.first.at.to_string(), missed.last.at.to_string());
+                self.log.missed.push(missed);
+            }
+            let since = self.timeline.since(&firing.schedule).unwrap();
+            self.store.since.insert(firing.schedule.to_string(), since);
+        }
     }
 }
 
 /// Up on the 1st to the 3rd, down for 72 hours until noon of the 6th, up until the 8th.
 fn outage(missed: Missed) -> Log {
     let schedule = nightly().on_missed(missed);
-    let (mut store, mut log) = (Store::default(), Log::default());
-    let mut timeline = start(&store, &schedule);
-    up(
-        &mut timeline,
-        at("01T00:00:00"),
-        at("03T12:00:00"),
-        &mut store,
-        &mut log,
-    );
-    let mut timeline = start(&store, &schedule);
-    up(
-        &mut timeline,
-        at("06T12:00:00"),
-        at("08T12:00:00"),
-        &mut store,
-        &mut log,
-    );
-    assert_eq!(log.repeated, Vec::<String>::new());
-    log
+    let mut service = Service::start(schedule);
+    service.up(at("01T00:00:00"), at("03T12:00:00"));
+    service.restart();
+    service.up(at("06T12:00:00"), at("08T12:00:00"));
+    assert_eq!(service.log.repeated, Vec::<String>::new());
+    service.log
 }
 
 fn nights(days: &[u8]) -> Vec<String> {
@@ -163,59 +169,30 @@ fn the_first_look_after_a_start_is_not_late_within_the_grace() {
 
 #[test]
 fn a_small_step_back_repeats_nothing_and_skips_nothing() {
-    let (mut store, mut log) = (Store::default(), Log::default());
-    let mut timeline = start(&store, &hourly());
-    up(
-        &mut timeline,
-        at("01T00:00:00"),
-        at("01T03:00:30"),
-        &mut store,
-        &mut log,
-    );
+    let mut service = Service::start(hourly());
+    service.up(at("01T00:00:00"), at("01T03:00:30"));
     // Ten minutes back, over the run at three.
-    up(
-        &mut timeline,
-        at("01T02:50:30"),
-        at("01T05:00:30"),
-        &mut store,
-        &mut log,
-    );
+    service.up(at("01T02:50:30"), at("01T05:00:30"));
     let hours: Vec<_> = (1..=5)
         .map(|hour| format!("2026-01-01T{hour:02}:00:00Z"))
         .collect();
-    assert_eq!(log.runs, hours);
-    assert_eq!((log.missed.len(), log.repeated.len()), (0, 0));
+    assert_eq!(service.log.runs, hours);
+    assert_eq!(
+        (service.log.missed.len(), service.log.repeated.len()),
+        (0, 0)
+    );
 }
 
 #[test]
 fn a_clock_that_was_a_year_ahead_does_not_silence_a_schedule_for_a_year() {
-    let (mut store, mut log) = (Store::default(), Log::default());
-    let mut timeline = start(&store, &nightly());
-    up(
-        &mut timeline,
-        at("01T00:00:00"),
-        at("02T12:00:00"),
-        &mut store,
-        &mut log,
-    );
+    let mut service = Service::start(nightly());
+    service.up(at("01T00:00:00"), at("02T12:00:00"));
     let wrong: Timestamp = "2027-01-05T12:00:00Z".parse().unwrap();
-    up(
-        &mut timeline,
-        wrong,
-        wrong + SignedDuration::from_hours(24),
-        &mut store,
-        &mut log,
-    );
-    up(
-        &mut timeline,
-        at("03T12:30:00"),
-        at("05T12:00:00"),
-        &mut store,
-        &mut log,
-    );
+    service.up(wrong, wrong + SignedDuration::from_hours(24));
+    service.up(at("03T12:30:00"), at("05T12:00:00"));
     // The run of the 3rd was missed while the clock was wrong. It is in the record as such.
     assert_eq!(
-        log.runs,
+        service.log.runs,
         [
             "2026-01-01T02:00:00Z",
             "2026-01-02T02:00:00Z",
@@ -226,95 +203,54 @@ fn a_clock_that_was_a_year_ahead_does_not_silence_a_schedule_for_a_year() {
         ]
     );
     assert_eq!(
-        log.missed,
+        service.log.missed,
         [("2026-01-03T02:00:00Z".into(), "2027-01-04T02:00:00Z".into())]
     );
     // A year later the runs that were done ahead of time come again, and are known by their keys.
-    up(
-        &mut timeline,
+    service.up(
         "2027-01-04T12:00:00Z".parse().unwrap(),
         "2027-01-07T12:00:00Z".parse().unwrap(),
-        &mut store,
-        &mut log,
     );
     assert_eq!(
-        log.repeated,
+        service.log.repeated,
         ["s@2027-01-05T02:00:00", "s@2027-01-06T02:00:00"]
     );
-    assert_eq!(log.runs.last().unwrap(), "2027-01-07T02:00:00Z");
+    assert_eq!(service.log.runs.last().unwrap(), "2027-01-07T02:00:00Z");
 }
 
 #[test]
 fn a_jump_forwards_is_an_outage() {
-    let (mut store, mut log) = (Store::default(), Log::default());
-    let mut timeline = start(&store, &nightly());
-    up(
-        &mut timeline,
-        at("01T00:00:00"),
-        at("01T12:00:00"),
-        &mut store,
-        &mut log,
-    );
-    up(
-        &mut timeline,
-        at("04T12:00:00"),
-        at("05T12:00:00"),
-        &mut store,
-        &mut log,
-    );
-    assert_eq!(log.runs, nights(&[1, 4, 5]));
-    assert_eq!(log.missed.len(), 1);
+    let mut service = Service::start(nightly());
+    service.up(at("01T00:00:00"), at("01T12:00:00"));
+    service.up(at("04T12:00:00"), at("05T12:00:00"));
+    assert_eq!(service.log.runs, nights(&[1, 4, 5]));
+    assert_eq!(service.log.missed.len(), 1);
 }
 
 #[test]
 fn a_crash_between_a_run_and_its_record_does_not_do_it_twice() {
-    let (mut store, mut log) = (Store::default(), Log::default());
-    let mut timeline = start(&store, &nightly());
-    up(
-        &mut timeline,
-        at("01T00:00:00"),
-        at("01T12:00:00"),
-        &mut store,
-        &mut log,
-    );
+    let mut service = Service::start(nightly());
+    service.up(at("01T00:00:00"), at("01T12:00:00"));
     // Its key is durable, for that comes before the effect; `since` is not.
-    let firing = timeline.pop(at("02T02:00:00")).unwrap();
-    store.done.insert(firing.due.runs[0].key("s").to_string());
-    drop(timeline);
-    let mut timeline = start(&store, &nightly());
-    up(
-        &mut timeline,
-        at("02T02:10:00"),
-        at("03T12:00:00"),
-        &mut store,
-        &mut log,
-    );
-    assert_eq!(log.repeated, ["s@2026-01-02T02:00:00"]);
-    assert_eq!(log.runs, nights(&[1, 3]));
+    let firing = service.timeline.pop(at("02T02:00:00")).unwrap();
+    service
+        .store
+        .done
+        .insert(firing.due.runs[0].key("s").to_string());
+    service.restart();
+    service.up(at("02T02:10:00"), at("03T12:00:00"));
+    assert_eq!(service.log.repeated, ["s@2026-01-02T02:00:00"]);
+    assert_eq!(service.log.runs, nights(&[1, 3]));
 }
 
 #[test]
 fn a_crash_before_the_key_is_durable_does_the_run_after_all() {
-    let (mut store, mut log) = (Store::default(), Log::default());
-    let mut timeline = start(&store, &nightly());
-    up(
-        &mut timeline,
-        at("01T00:00:00"),
-        at("01T12:00:00"),
-        &mut store,
-        &mut log,
-    );
-    assert!(timeline.pop(at("02T02:00:00")).is_some());
-    drop(timeline);
-    let mut timeline = start(&store, &nightly());
-    up(
-        &mut timeline,
-        at("02T02:10:00"),
-        at("02T12:00:00"),
-        &mut store,
-        &mut log,
-    );
-    assert_eq!(log.runs, nights(&[1, 2]));
+    let mut service = Service::start(nightly());
+    service.up(at("01T00:00:00"), at("01T12:00:00"));
+    assert!(service.timeline.pop(at("02T02:00:00")).is_some());
+    service.restart();
+    service.up(at("02T02:10:00"), at("02T12:00:00"));
+    assert_eq!(service.log.runs, nights(&[1, 2]));
 }
 
 /// An hourly run that takes 150 minutes: when each one starts.
