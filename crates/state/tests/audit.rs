@@ -1,5 +1,7 @@
 //! Every change of the catalogue is in its audit, once, and replaying that gives the catalogue.
 
+mod sample;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use stillpoint_core::{
-    Error, ErrorKind, JobId, Labels, Result, Snapshot, SnapshotId, SnapshotState,
-};
+use stillpoint_core::{Error, ErrorKind, Result, Snapshot, SnapshotId};
 use stillpoint_state::catalogue::{Author, Catalogue, Change, Changed, Query, Row, replay};
 use stillpoint_state::{Batch, Committed, Entry, Memory, Revision, Scan, State, StateExt};
+
+use crate::sample::snapshot;
 
 /// What is done to the catalogue: which of three snapshots, and how.
 #[derive(Clone, Copy, Debug)]
@@ -40,30 +42,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         snapshot().prop_map(Step::Unpin),
     ];
     prop::collection::vec(step, 0..60)
-}
-
-fn snapshot(number: u8) -> Snapshot {
-    let at = Timestamp::from_second(i64::from(number)).unwrap();
-    Snapshot {
-        id: SnapshotId::new(at, [number; 10]),
-        source: "prod/instance/web-1".parse().unwrap(),
-        name: format!("nightly-{number}"),
-        description: String::new(),
-        labels: Labels::new(),
-        state: SnapshotState::Taken,
-        parts: vec![],
-        omitted: vec![],
-        consistency: Default::default(),
-        memory: Default::default(),
-        created_at: at,
-        taken_at: Some(at),
-        verified: None,
-        exports: vec![],
-        pins: Default::default(),
-        schedule: None,
-        expires_at: None,
-        job: JobId::new(at, [number; 10]),
-    }
 }
 
 struct Bed {

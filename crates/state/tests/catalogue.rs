@@ -1,37 +1,17 @@
 //! Lists are what a plain filter and sort would give, and changes by people lose nothing.
 
+mod sample;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use stillpoint_core::{ErrorKind, JobId, Labels, Snapshot, SnapshotId, SnapshotState};
+use stillpoint_core::{ErrorKind, Labels, Snapshot, SnapshotId, SnapshotState};
 use stillpoint_state::catalogue::{Author, Catalogue, Name, Order, Query, SortBy};
 use stillpoint_state::{Batch, Guard, Memory, State};
 
-fn snapshot(number: u8) -> Snapshot {
-    let at = Timestamp::from_second(i64::from(number)).unwrap();
-    Snapshot {
-        id: SnapshotId::new(at, [number; 10]),
-        source: "prod/instance/web-1".parse().unwrap(),
-        name: format!("nightly-{number}"),
-        description: String::new(),
-        labels: Labels::new(),
-        state: SnapshotState::Taken,
-        parts: vec![],
-        omitted: vec![],
-        consistency: Default::default(),
-        memory: Default::default(),
-        created_at: at,
-        taken_at: Some(at),
-        verified: None,
-        exports: vec![],
-        pins: BTreeSet::new(),
-        schedule: None,
-        expires_at: None,
-        job: JobId::new(at, [number; 10]),
-    }
-}
+use crate::sample::snapshot;
 
 fn by_anna(catalogue: &Catalogue) -> Author {
     catalogue.by("anna", Timestamp::UNIX_EPOCH)
