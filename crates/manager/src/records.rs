@@ -154,8 +154,8 @@ impl Records {
         found.iter().map(decode).collect()
     }
 
-    /// Begins a record. Begun already by this holder is a success, and gives it as it is; one that
-    /// was only [asked for](Record::asked) is taken over.
+    /// Begins a record. Begun already by this holder is a success, and gives it as it is; where it
+    /// failed, this is another try. One that was only [asked for](Record::asked) is taken over.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] where the id is taken; those of the state.
@@ -167,6 +167,11 @@ impl Records {
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 let (mut found, version) = self.read(&record.id).await?;
                 if found.holder.is_some() && found.holder == record.holder {
+                    if found.state == RecordState::Failed && record.state.is_in_work() {
+                        (found.state, found.until) = (record.state, record.until);
+                        found.error = None;
+                        self.write(&found, version).await?;
+                    }
                     return Ok(found);
                 }
                 if found.holder.as_deref() == Some(ASKED) && found.state == record.state {

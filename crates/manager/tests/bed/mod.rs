@@ -2,10 +2,14 @@
 //! rights; and managers beside it, each with a folder and an empty state.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod clients;
+pub mod small;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
@@ -13,28 +17,39 @@ use stillpoint_core::Result;
 use stillpoint_engine::{Engine, Job, Request};
 use stillpoint_manager::depot::Depot;
 use stillpoint_manager::{
-    Archives, Database, Files, Manager, ManagerBuilder, Records, RestoreManager, SecretKey, Server,
+    Archives, Component, Database, Dump, Files, Manager, ManagerBuilder, Records, RestoreManager,
+    SecretKey, Server, Site, Stage,
 };
 use stillpoint_state::{Memory, State};
 use tempfile::TempDir;
 
+use self::clients::Clients;
+
 /// Words that stand for credentials: none may be found where it is not sealed.
-pub const SECRETS: [&str; 3] = [
+pub const SECRETS: [&str; 4] = [
     "hunter2-database-role",
     "hunter2-secret-row",
     "hunter2-agent-key",
+    "hunter2-admin-hash",
 ];
 
 /// A server that ends with the test.
 pub struct Postgres {
     folder: TempDir,
+    /// Where its clients are; none: wherever they are found.
+    clients: Option<PathBuf>,
 }
 
 impl Postgres {
     pub fn start() -> Self {
+        Self::within(Path::new("/tmp"))
+    }
+
+    /// With its data below this folder.
+    pub fn within(top: &Path) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("pg-")
-            .tempdir_in("/tmp")
+            .tempdir_in(top)
             .unwrap();
         let at = folder.path();
         fs::write(at.join("password"), SECRETS[0]).unwrap();
@@ -44,7 +59,10 @@ impl Postgres {
             .arg(at.join("password"))
             .arg("-D")
             .arg(at.join("data")));
-        let postgres = Self { folder };
+        let postgres = Self {
+            folder,
+            clients: None,
+        };
         postgres.again();
         postgres
     }
@@ -72,7 +90,19 @@ impl Postgres {
 
     pub fn server(&self, database: &str) -> Server {
         let socket = self.folder.path().display().to_string();
-        Server::new(socket, "control", database).password(SECRETS[0].to_owned().into())
+        let server = Server::new(socket, "control", database);
+        let server = server.password(SECRETS[0].to_owned().into());
+        match &self.clients {
+            Some(clients) => server.clients(clients),
+            None => server,
+        }
+    }
+
+    /// Clients whose calls are counted, for all that is asked of it from here on.
+    pub fn watched(&mut self) -> Clients {
+        let clients = Clients::new(self.socket(), &bin(""));
+        self.clients = Some(clients.bin());
+        clients
     }
 
     pub fn socket(&self) -> &Path {
@@ -118,6 +148,7 @@ CREATE TABLE secrets (key text PRIMARY KEY, value text NOT NULL);
 CREATE TABLE executions (id text PRIMARY KEY, workflow text NOT NULL, status text NOT NULL,
     sized int GENERATED ALWAYS AS (length(workflow)) STORED);
 CREATE TABLE logs (execution text NOT NULL REFERENCES executions, line text);
+CREATE TABLE users (name text PRIMARY KEY, hash text NOT NULL);
 CREATE TABLE licences (id text PRIMARY KEY);
 CREATE TABLE sessions (id text PRIMARY KEY);
 CREATE TABLE revision (of text NOT NULL);
@@ -129,6 +160,7 @@ pub const LIVED: &str = r"
 INSERT INTO tenants (name) VALUES ('default'), ('other');
 INSERT INTO blueprints SELECT 'bp-' || n, 1 + n % 2, jsonb_build_object('n', n, 'odd', E'\\restrict stillpoint\n') FROM generate_series(1, 500) n;
 INSERT INTO secrets VALUES ('token', 'hunter2-secret-row');
+INSERT INTO users VALUES ('admin', '$pbkdf2-sha256$29000$hunter2-admin-hash');
 INSERT INTO executions VALUES ('e-1', 'install', 'terminated'), ('e-2', 'create_snapshot', 'started');
 INSERT INTO logs VALUES ('e-1', E'a\ttab, a \\ and \\. and \r\n'), ('e-1', '\.'), ('e-1', NULL);
 INSERT INTO licences VALUES ('of the first');
@@ -143,6 +175,40 @@ pub struct Bed {
     pub engine: Engine,
     pub records: Records,
     pub archives: Archives,
+}
+
+/// Held by those who are said to hold it.
+#[derive(Clone, Debug, Default)]
+pub struct Lock(Arc<Mutex<BTreeSet<String>>>);
+
+impl Lock {
+    pub fn is_free(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+}
+
+impl Component for Lock {
+    fn dump(&self, _: &mut Dump<'_, '_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn stage(&self, _: &Stage<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn cut_over(&self, _: &Site) -> Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self, holder: &str) -> Result<()> {
+        self.0.lock().unwrap().insert(holder.to_owned());
+        Ok(())
+    }
+
+    fn unlock(&self, holder: &str) -> Result<()> {
+        self.0.lock().unwrap().remove(holder);
+        Ok(())
+    }
 }
 
 /// A depot that several managers share.
@@ -302,6 +368,7 @@ pub fn content(server: &Server, folder: &Path) -> String {
         "SELECT * FROM tenants ORDER BY 1",
         "SELECT count(*), md5(string_agg(b::text, ',' ORDER BY id)) FROM blueprints b",
         "SELECT * FROM secrets ORDER BY 1",
+        "SELECT * FROM users ORDER BY 1",
         "SELECT * FROM executions WHERE status <> 'started' ORDER BY 1",
         "SELECT * FROM logs ORDER BY 1, 2",
         "SELECT last_value FROM tenants_id_seq",

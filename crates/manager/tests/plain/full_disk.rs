@@ -8,33 +8,9 @@ use object_store::local::LocalFileSystem;
 use stillpoint_core::ErrorKind;
 use stillpoint_manager::depot::Depot;
 use stillpoint_manager::{Files, RecordState, SecretKey};
-use tempfile::TempDir;
 
 use crate::Plain;
-
-/// A file system of so many KiB, for as long as this lives.
-struct Small(TempDir);
-
-impl Small {
-    fn new(kib: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mount = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
-            .arg(folder.path())
-            .status();
-        assert!(mount.unwrap().success(), "it needs root");
-        Self(folder)
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount")
-            .arg("-l")
-            .arg(self.0.path())
-            .status();
-    }
-}
+use crate::small::Small;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "mounts small file systems, and so needs root: .ci/run is"]
@@ -62,13 +38,13 @@ async fn a_full_disk_leaves_all_as_it_was() {
         let store = LocalFileSystem::new_with_prefix(archives.path()).unwrap();
         it.depot(
             Depot::new(Arc::new(store), "archives").unwrap(),
-            small.0.path(),
+            small.path(),
         )
     });
     fs::write(bed.files().join("noise"), &noise).unwrap();
     let error = bed.capture("two").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Quota, "{error}");
-    assert_eq!(names(small.0.path()), [""; 0]);
+    assert_eq!(names(small.path()), [""; 0]);
     let record = bed.archives.records().get("two").await.unwrap();
     assert_eq!(record.state, RecordState::Failed);
     // Nor for what is fetched: that is known before.
@@ -78,10 +54,10 @@ async fn a_full_disk_leaves_all_as_it_was() {
     // No room beside what is there.
     let small = Small::new(2048);
     let target = Plain::new(archives.path(), &key, |it| {
-        fs::create_dir(small.0.path().join("files")).unwrap();
-        it.component("small", Files::new(small.0.path().join("files")))
+        fs::create_dir(small.path().join("files")).unwrap();
+        it.component("small", Files::new(small.path().join("files")))
     });
-    fs::write(small.0.path().join("files/there"), "as it was").unwrap();
+    fs::write(small.path().join("files/there"), "as it was").unwrap();
     let source = Plain::new(archives.path(), &key, |it| {
         let folder = tempfile::tempdir().unwrap().keep();
         fs::write(folder.join("noise"), &noise).unwrap();
@@ -91,6 +67,6 @@ async fn a_full_disk_leaves_all_as_it_was() {
     let job = target.restore("three").await.unwrap();
     let error = job.into_result().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Quota, "{error}");
-    assert_eq!(names(small.0.path()), ["files"]);
-    assert_eq!(names(&small.0.path().join("files")), ["there"]);
+    assert_eq!(names(small.path()), ["files"]);
+    assert_eq!(names(&small.path().join("files")), ["there"]);
 }
