@@ -127,7 +127,7 @@ impl Component for Agents {
         &self.depends_on
     }
 
-    fn describe(&self) -> Value {
+    fn describe(&self, _site: &Site) -> Value {
         json!({ "kind": "agents", "format": 1 })
     }
 

@@ -49,8 +49,9 @@ pub trait Component: fmt::Debug + Send + Sync + 'static {
         &[]
     }
 
-    /// What the archive's metadata says of it: its kind, its format, its schema. No secrets.
-    fn describe(&self) -> Value {
+    /// What the archive's metadata says of it: its kind, its format, its schema. No secrets. It is
+    /// asked once the point in time is [fixed](Self::fix), and what it says is of that.
+    fn describe(&self, _site: &Site) -> Value {
         Value::Null
     }
 

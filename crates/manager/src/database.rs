@@ -1,6 +1,7 @@
 //! A PostgreSQL database as a component.
 
 mod client;
+mod complaint;
 mod dump;
 mod schema;
 mod shadow;
@@ -123,7 +124,8 @@ impl Database {
         self
     }
 
-    /// The query that gives the schema's revision, for the archive's metadata.
+    /// The query that gives the schema's revision, for the archive's metadata: it sees what is
+    /// captured.
     #[must_use]
     pub fn revision(mut self, query: impl Into<String>) -> Self {
         self.revision = Some(query.into());
@@ -170,12 +172,13 @@ impl Component for Database {
         &self.depends_on
     }
 
-    fn describe(&self) -> Value {
-        let revision = self.revision.as_ref().map(|sql| self.server.query(sql));
+    fn describe(&self, site: &Site) -> Value {
+        let sessions = lock(&self.sessions);
+        let session = sessions.get(site.token());
         json!({
             "kind": "postgresql",
             "format": "plain SQL",
-            "revision": revision.and_then(Result::ok),
+            "revision": session.and_then(|it| it.revision.as_ref()),
         })
     }
 
@@ -216,7 +219,7 @@ impl Component for Database {
 
     fn fix(&self, site: &Site) -> Result<()> {
         site.check()?;
-        let session = self.server.export()?;
+        let session = self.server.export(self.revision.as_deref())?;
         lock(&self.sessions).insert(site.token().to_owned(), session);
         Ok(())
     }

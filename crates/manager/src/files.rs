@@ -167,7 +167,7 @@ impl Component for Files {
         &self.depends_on
     }
 
-    fn describe(&self) -> Value {
+    fn describe(&self, _site: &Site) -> Value {
         json!({ "kind": "files", "format": 1, "fixed_by": *lock(&self.fixed_by) })
     }
 

@@ -131,11 +131,12 @@ pub(crate) fn metadata_of(inner: &Inner, archive: &Archive, name: &str) -> Resul
         return Metadata::read(archive, name);
     }
     let snapshot = Snapshot::of(archive).map_err(|error| of_archive(name, error))?;
-    let placing = inner
-        .components
-        .iter()
-        .filter(|it| it.component.places_cloudify());
-    let names = placing.map(|it| it.name.clone());
+    let mut names = Vec::new();
+    for Named { name, component } in &inner.components {
+        if guarded(name, || Ok(component.places_cloudify()))? {
+            names.push(name.clone());
+        }
+    }
     Ok(Metadata::of_cloudify(
         &inner.product,
         &snapshot,

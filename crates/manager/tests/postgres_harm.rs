@@ -119,7 +119,7 @@ async fn a_dump_runs_no_commands() {
         fn cut_over(&self, _: &Site) -> Result<()> {
             Ok(())
         }
-        fn describe(&self) -> serde_json::Value {
+        fn describe(&self, _: &Site) -> serde_json::Value {
             serde_json::json!({ "kind": "postgresql" })
         }
     }

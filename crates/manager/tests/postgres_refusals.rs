@@ -4,15 +4,16 @@
 mod bed;
 
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bed::{Bed, Postgres, SECRETS, Two, builder};
+use bed::{Bed, Postgres, Two, builder};
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_engine::Engine;
-use stillpoint_manager::{Component, Dump, RecordState, RestoreManager, SecretKey, Site, Stage};
+use stillpoint_manager::{
+    Component, Dump, LeftOut, RecordState, RestoreManager, SecretKey, Site, Stage, Token,
+};
 use stillpoint_state::{Memory, State};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,88 +58,6 @@ async fn all_reasons_are_in_one_report() {
         .await
         .unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
-async fn no_credential_is_found_where_it_is_not_sealed() {
-    let two = Two::new().await;
-    // Also with the keys, which are captured only where that is asked for.
-    let asked = stillpoint_manager::Record {
-        with: vec!["keys".into()],
-        ..stillpoint_manager::Record::asked("with-keys", two.first.engine.now())
-    };
-    two.first.records.begin(asked).await.unwrap();
-    two.first.capture("with-keys").await.unwrap();
-    let failed = two.first.capture("with-keys").await.unwrap_err();
-    assert_eq!(
-        failed.kind(),
-        ErrorKind::Conflict,
-        "an id is never given to other content: {failed}"
-    );
-
-    let names = |id: &str| {
-        let path = two
-            .archives
-            .path()
-            .join(format!("archives/{id}/archive.zip"));
-        let archive = stillpoint_archive::Archive::open(path).unwrap();
-        archive
-            .entries()
-            .map(|it| it.path().to_owned())
-            .collect::<Vec<_>>()
-    };
-    assert!(!names("monday").iter().any(|it| it.starts_with("keys/")));
-    assert!(names("with-keys").contains(&"keys/tree/agent_key".to_owned()));
-
-    let mut all = Vec::new();
-    for file in files(two.archives.path()) {
-        // Packed content would hide from a search: unpacked it does not.
-        if file.extension().is_some_and(|it| it == "zip") {
-            let archive = stillpoint_archive::Archive::open(&file).unwrap();
-            for entry in archive
-                .entries()
-                .filter(|it| !it.is_sealed() && !it.name().ends_with('/'))
-            {
-                all.extend(archive.read_up_to(entry.name(), 1 << 30).unwrap());
-            }
-        }
-        all.extend(fs::read(&file).unwrap());
-    }
-    let entries = two
-        .first
-        .state
-        .scan("", "")
-        .await
-        .unwrap()
-        .collect()
-        .await
-        .unwrap();
-    for entry in entries {
-        all.extend(entry.key.into_bytes());
-        all.extend(entry.value);
-    }
-    assert!(
-        all.windows(8).any(|it| it == b"database"),
-        "it was looked at"
-    );
-    for secret in SECRETS {
-        let found = all.windows(secret.len()).any(|it| it == secret.as_bytes());
-        assert!(!found, "{secret} stands somewhere in clear");
-    }
-}
-
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
-    entries
-        .flat_map(|path| {
-            if path.is_dir() {
-                files(&path)
-            } else {
-                vec![path]
-            }
-        })
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,6 +145,36 @@ impl Component for Told {
         &self.needs
     }
 
+    fn describe(&self, _: &Site) -> serde_json::Value {
+        self.asked("describe").unwrap();
+        serde_json::Value::Null
+    }
+
+    fn left_out(&self) -> Vec<LeftOut> {
+        self.asked("left_out").unwrap();
+        Vec::new()
+    }
+
+    fn preflight(&self, _: &serde_json::Value) -> Result<Vec<String>> {
+        self.asked("preflight").map(|()| Vec::new())
+    }
+
+    fn inhabitants(&self) -> Result<Vec<(String, u64)>> {
+        self.asked("inhabitants").map(|()| Vec::new())
+    }
+
+    fn holds(&self, _: &Token) -> Result<bool> {
+        self.asked("holds").map(|()| false)
+    }
+
+    fn prepare(&self, _: &Site) -> Result<()> {
+        self.asked("prepare")
+    }
+
+    fn reconnect(&self, _: &Site) -> Result<()> {
+        self.asked("reconnect")
+    }
+
     fn lock(&self, _: &str) -> Result<()> {
         self.locked.fetch_add(1, Ordering::SeqCst);
         self.asked("lock")
@@ -265,7 +214,14 @@ async fn a_component_that_fails_or_panics_leaves_all_as_it_was() {
     bed.live();
     bed.capture("told").await.unwrap();
     let mut number = 0;
-    for step in ["lock", "stage", "cut_over"] {
+    for step in [
+        "preflight",
+        "inhabitants",
+        "holds",
+        "lock",
+        "stage",
+        "cut_over",
+    ] {
         for panics in [false, true] {
             number += 1;
             let what = format!("{step}, panics: {panics}");
@@ -290,7 +246,24 @@ async fn a_component_that_fails_or_panics_leaves_all_as_it_was() {
             );
         }
     }
-    for step in ["lock", "fix", "dump"] {
+    // Past the point of no return it goes on without what fails, and says so.
+    for step in ["reconnect", "validate"] {
+        number += 1;
+        let told = Told {
+            panics_at: Some(step),
+            ..Told::default()
+        };
+        let target = with(&told, &format!("target{number}"));
+        let error = target.restore("told").await.unwrap_err();
+        assert!(error.to_string().contains("component told"), "{error}");
+        assert_eq!(target.content(), bed.content(), "{step}");
+        assert_eq!(
+            told.locked.load(Ordering::SeqCst),
+            0,
+            "{step}: it is locked"
+        );
+    }
+    for step in ["prepare", "lock", "fix", "left_out", "describe", "dump"] {
         for panics in [false, true] {
             number += 1;
             let what = format!("capture: {step}, panics: {panics}");

@@ -6,13 +6,17 @@ use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use stillpoint_core::{Error, ErrorKind, Result, Retry};
+use stillpoint_core::{Error, ErrorKind, Result};
+
+use super::complaint::complaint;
 
 /// Where Debian and its kin have the clients of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// What a session says once its snapshot is there.
+const FIXED: &str = "stillpoint: fixed";
 
 /// Bytes of a client's complaint that are shown.
 const COMPLAINT: u64 = 4096;
@@ -35,6 +39,8 @@ pub(super) struct Session {
     _client: Client,
     /// Its name, by which others see what it sees.
     pub(super) snapshot: String,
+    /// The revision of the schema that it sees.
+    pub(super) revision: Option<String>,
 }
 
 /// A client under way, and what it complains of.
@@ -130,29 +136,38 @@ impl Server {
         })
     }
 
-    /// A session that exports its snapshot.
-    pub(super) fn export(&self) -> Result<Session> {
+    /// A session that exports its snapshot, and what this query gives under it.
+    pub(super) fn export(&self, revision: Option<&str>) -> Result<Session> {
         let mut client = self.psql(&["-A", "-t", "-f", "-"], Stdio::piped())?;
         let mut stdin = client.stdin();
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n\
-                     SELECT pg_catalog.pg_export_snapshot();\n";
+        let revised = revision.unwrap_or_default().trim_end_matches(';');
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n\
+             SELECT pg_catalog.pg_export_snapshot();\n\
+             {revised};\n\\echo {FIXED}\n"
+        );
         // Who does not read has gone, and says why below.
         let sent = stdin
             .write_all(begin.as_bytes())
             .and_then(|()| stdin.flush());
-        let mut snapshot = String::new();
-        let read = BufReader::new(client.stdout()).read_line(&mut snapshot);
-        let snapshot = snapshot.trim().to_owned();
-        if sent.is_err() || read.is_err() || snapshot.is_empty() {
+        let said: io::Result<Vec<String>> = BufReader::new(client.stdout())
+            .lines()
+            .take_while(|line| !line.as_ref().is_ok_and(|it| it == FIXED))
+            .collect();
+        let mut said = said.unwrap_or_default().into_iter();
+        let (snapshot, found) = (said.next().unwrap_or_default(), said.next());
+        if sent.is_err() || snapshot.is_empty() || found.is_some() != revision.is_some() {
             drop(stdin);
             client.finish()?;
-            let message = "the server exported no snapshot";
-            return Err(Error::new(ErrorKind::Unavailable, message).advise("Look at its log"));
+            let message = "the server exported no snapshot, or has no revision of its schema";
+            return Err(Error::new(ErrorKind::Unavailable, message)
+                .advise("Look at its log, and at the query for the revision"));
         }
         Ok(Session {
             _stdin: stdin,
             _client: client,
             snapshot,
+            revision: found,
         })
     }
 
@@ -329,58 +344,6 @@ impl fmt::Debug for Server {
             .field("user", &self.user)
             .field("database", &self.database)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a client complained of, as the kind of error that it is.
-fn complaint(program: &str, said: &str) -> Error {
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| line.contains("rror") || line.contains("FATAL") || line.contains("ERROR"))
-        .collect();
-    let text = if lines.is_empty() {
-        said.trim()
-    } else {
-        lines[0]
-    };
-    // What a server says of a row may hold what is in it.
-    let shown: String = text.chars().take(300).collect();
-    let has = |words: &[&str]| words.iter().any(|it| said.contains(it));
-    let (kind, advice) = if has(&["No space left", "could not extend", "could not write"]) {
-        (ErrorKind::Quota, "Free space on the database's server")
-    } else if has(&[
-        "permission denied",
-        "must be owner",
-        "authentication failed",
-        "must be superuser",
-        "pg_hba.conf",
-    ]) {
-        (ErrorKind::Permission, "Grant the rights to the role")
-    } else if has(&[
-        "could not connect",
-        "connection to server",
-        "server closed",
-        "terminating connection",
-        "starting up",
-        "shutting down",
-        "recovery mode",
-    ]) {
-        (ErrorKind::Unavailable, "Try again when the server answers")
-    } else if has(&["already exists"]) {
-        (ErrorKind::Conflict, "Look what it is")
-    } else if has(&["does not exist"]) {
-        (ErrorKind::NotFound, "Correct the name")
-    } else if has(&["is being accessed"]) {
-        (ErrorKind::Busy, "Close what is connected to it")
-    } else {
-        (ErrorKind::Precondition, "Look at what the server says")
-    };
-    let error = Error::new(kind, format!("{program}: {shown}")).advise(advice);
-    match kind {
-        ErrorKind::Unavailable | ErrorKind::Busy => {
-            error.retry_with(Retry::After(Duration::from_secs(1)))
-        }
-        _ => error,
     }
 }
 

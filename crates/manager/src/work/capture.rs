@@ -226,17 +226,22 @@ impl Drop for Holding<'_> {
 }
 
 fn make(inner: &Inner, token: &str, stop: &Stop, order: &Order, path: &Path) -> Result<()> {
-    let wanted = |it: &&Named| {
-        let asked = order
-            .with
-            .as_ref()
-            .is_none_or(|with| with.contains(&it.name));
-        asked || !it.component.only_on_request()
-    };
     let folder = path.parent().unwrap_or(Path::new("."));
-    let site = |it: &Named| Site::new(token, folder.join(&it.name), stop.clone());
-    let components = inner.components.iter().filter(wanted);
-    let holding = Holding(components.map(|it| (it, site(it))).collect());
+    let mut holding = Holding(Vec::new());
+    let mut left_out = Vec::new();
+    for it in &inner.components {
+        let (name, with) = (&it.name, order.with.as_ref());
+        let asked = with.is_none_or(|with| with.contains(name));
+        if asked || !guarded(name, || Ok(it.component.only_on_request()))? {
+            let site = Site::new(token, folder.join(name), stop.clone());
+            holding.0.push((it, site));
+        } else {
+            left_out.push(LeftOut {
+                what: format!("component {name}"),
+                why: "it was not asked for".to_owned(),
+            });
+        }
+    }
     for (Named { name, component }, site) in &holding.0 {
         site.check()?;
         guarded(name, || component.prepare(site))?;
@@ -245,28 +250,24 @@ fn make(inner: &Inner, token: &str, stop: &Stop, order: &Order, path: &Path) -> 
         true => fix_held(inner, &holding.0)?,
         false => fix_locked(inner, token, &holding.0)?,
     };
-    let skipped = inner.components.iter().filter(|it| !wanted(it));
-    let left_out = skipped.map(|it| LeftOut {
-        what: format!("component {}", it.name),
-        why: "it was not asked for".to_owned(),
-    });
-    let left_out = holding
-        .0
-        .iter()
-        .flat_map(|(it, _)| it.component.left_out())
-        .chain(left_out);
-    let about = holding.0.iter().map(|(it, _)| About {
-        name: it.name.clone(),
-        depends_on: it.component.depends_on().to_vec(),
-        about: it.component.describe(),
-    });
+    let mut about = Vec::new();
+    for (Named { name, component }, site) in &holding.0 {
+        about.push(guarded(name, || {
+            left_out.extend(component.left_out());
+            Ok(About {
+                name: name.clone(),
+                depends_on: component.depends_on().to_vec(),
+                about: component.describe(site),
+            })
+        })?);
+    }
     let metadata = Metadata::new(
         &inner.product,
         &inner.version,
         &order.name,
         window,
-        about.collect(),
-        left_out.collect(),
+        about,
+        left_out,
     );
     let options = WriteOptions::new()
         .metadata(ArchiveMetadata::Own(metadata.to_map()))
