@@ -2,6 +2,7 @@
 
 pub(crate) mod cinder;
 pub(crate) mod glance;
+mod groups;
 pub(crate) mod nova;
 
 use std::collections::BTreeSet;

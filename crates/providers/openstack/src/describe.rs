@@ -21,7 +21,11 @@ impl Cloud {
                     let disks = self.disks(&server, None).await?;
                     self.of_server(&server, disks)
                 }
-                ResourceKind::Snapshot => self.of_snapshot(&self.session.snapshot(id).await?),
+                ResourceKind::Snapshot => {
+                    let snapshot = self.session.snapshot(id).await?;
+                    snapshot.check_shown()?;
+                    self.of_snapshot(&snapshot)
+                }
                 _ => match root_of(resource) {
                     Some(server) => self.of_root(&self.session.server(server).await?),
                     None => self.of_volume(&self.session.volume(id).await?),
@@ -54,7 +58,9 @@ impl Cloud {
             }
         }
         if wants(ResourceKind::Snapshot) {
-            for snapshot in self.session.snapshots().await? {
+            let mut snapshots = self.session.snapshots().await?;
+            snapshots.retain(|it| !it.is_going());
+            for snapshot in snapshots {
                 all.push(self.of_snapshot(&snapshot)?);
             }
         }

@@ -27,21 +27,28 @@
 //!
 //! - **A Cinder snapshot is no backup.** It is on the storage of its volume and shares fate with
 //!   it. Only the snapshot of an image-backed root disk has bytes of its own, in Glance.
-//! - **It does not freeze.** Nova has no call for it, so a source that runs is `Crash` consistent
-//!   and a demand for more is refused at planning. Power it off for more
-//!   (`may_power_off`). `createImage`'s own quiescing (`os_require_quiesce`) is not used.
-//! - **Volumes of an instance are taken one after another**, each by itself: Cinder's group
-//!   snapshots are not used.
+//! - **It freezes only what Nova freezes**: an instance that boots from a volume whose image has
+//!   `hw_qemu_guest_agent` *and* `os_require_quiesce`. Any other that runs is `Crash` consistent,
+//!   and a demand for more is refused at planning, with what its image lacks. Power it off for
+//!   more (`may_power_off`). For a disk on the hypervisor both properties are not enough: there
+//!   Nova (seen in Zed's code) goes on where freezing fails.
+//! - **Volumes of an instance are taken one after another**, unless Nova freezes it meanwhile, or
+//!   they are just the volumes of a group whose type has `consistent_group_snapshot_enabled`, and
+//!   we may see that: Cinder shows it to administrators alone, unless the deployer lets others
+//!   (`group:access_group_types_specs`).
 //! - **It reverts to a volume's latest snapshot alone**, since Cinder does, and only while the
-//!   volume is attached to nothing. A restore in place by the engine takes a safety snapshot
-//!   first, which then is the latest: it is refused with that reason, and rolled back. Restore to
-//!   new.
-//! - Cinder's NFS driver, as of Zed, makes nothing from a snapshot any more once its volume was
-//!   reverted to it: the new volume ends in `error`, and the operation fails with that.
+//!   volume is attached to nothing. So there is room for no safety snapshot: a restore in place
+//!   has to be asked for `without_undo`, and one to an older snapshot is refused with the later
+//!   one's name. Disks of an instance are detached for it and attached again; the volume that it
+//!   boots from cannot be. A disk on the hypervisor has images for snapshots: it goes back to any,
+//!   with a safety snapshot as everywhere.
+//! - Cinder's NFS driver, as of Zed, destroys the snapshot that it reverts to (it writes over the
+//!   top of the chain). Ask your operator which driver it is.
 //! - It reads no bytes of volumes and Cinder snapshots: no API gives them. What the engine takes
 //!   here is *taken*, not *verified*.
-//! - Ephemeral and swap disks are listed and not held; nor are ports, addresses, security groups
-//!   and memory. A new instance gets new ports.
+//! - Ephemeral and swap disks are listed and not held; nor are memory, ports, their addresses and
+//!   device tags, each by its name. A new instance gets new ports. Tags of disks are held: they
+//!   are the disks' names.
 //! - Certificates are always verified: a private authority's go into `cacert`. No proxies, no
 //!   `profile:` of `clouds-public.yaml`, no Keystone older than v3.
 //!
@@ -68,9 +75,15 @@
 //!
 //! # Taking
 //!
+//! The quota of snapshots is looked at for all volumes of an instance before the first is taken.
 //! Volumes are taken while in use, too. The root disk of an image-backed server is taken by
 //! `createImage`; it is complete when the image is active *and* the server's task is over. A
 //! snapshot remembers its server's flavor, networks and key pair, for whoever launches from it.
+//!
+//! An instance that Nova freezes is taken whole, by `createImage`, too: Nova thaws it when Cinder
+//! has all of its volumes. Whether it was to be frozen is read from the image that Nova makes,
+//! which has the properties of the instance as it was launched, and not from what is said of its
+//! image today. That image is only a list, and is deleted again.
 //!
 //! # Restoring
 //!
@@ -79,7 +92,17 @@
 //! volume's snapshot remembers. An image-backed root disk is reverted by `rebuild`, which keeps
 //! ports and volumes.
 //!
+//! # Bytes of images
+//!
+//! [`download_image`](OpenStack::download_image) streams an image whole and checks it by Glance's
+//! digest; [`read_image`](OpenStack::read_image) reads a range;
+//! [`upload_image`](OpenStack::upload_image) streams one in, checks what is there then, and deletes
+//! what is not whole.
+//!
 //! # Deleting
+//!
+//! Of snapshots that Cinder took together one alone cannot go: it is marked and shown no more, and
+//! the last takes all of them along.
 //!
 //! A snapshot is kept while a volume is made from it: Cinder would delete it, and spoil the
 //! volume. An image that Nova made of a server with volumes takes its Cinder snapshots along,
@@ -90,8 +113,9 @@
 //!
 //! What is made carries the operation's key in its metadata (`stillpoint.key`), and is found by
 //! that. A call that was cut off may show within [`settle`](Builder::settle). Making an image from
-//! a Cinder snapshot takes several calls, with a volume between: a crash ends it, and what is left
-//! is told.
+//! a Cinder snapshot takes several calls, with a volume between, and so does taking an instance
+//! that is frozen, where the key is in the names of what has no metadata yet: a crash ends it, and
+//! what is left is told.
 //!
 //! # Limits and errors
 //!
@@ -102,7 +126,7 @@
 //!
 //! `cargo test` needs no cloud: a server gives again what a real one was heard to say. `lab/test.sh`
 //! starts a real one on a Debian 12 machine (Keystone, Nova with libvirt, Cinder, Glance; root, 2.5
-//! GB of memory) and runs the conformance kit and whole jobs against it.
+//! GB of memory) and runs the conformance kit, whole jobs, faults and the example against it.
 
 mod api;
 mod builder;

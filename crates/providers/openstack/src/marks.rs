@@ -29,6 +29,9 @@ pub(crate) const REVERTED: &str = "stillpoint.reverted";
 /// The key of the operation that deletes an image together with this snapshot.
 pub(crate) const DELETED_WITH: &str = "stillpoint.deleted_with";
 
+/// The key of the operation that deletes this snapshot, of a group that is not all to go yet.
+pub(crate) const GONE: &str = "stillpoint.gone";
+
 /// Longest name and value of metadata, in characters, in every service.
 pub(crate) const LONGEST: usize = 255;
 

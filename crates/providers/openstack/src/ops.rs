@@ -6,6 +6,7 @@ mod delete_image;
 mod image;
 mod instance;
 mod labels;
+mod member;
 mod power;
 mod revert;
 mod root;

@@ -34,6 +34,15 @@ const WHOLE: SnapshotCapability = SnapshotCapability {
     ..EACH
 };
 
+/// How they are taken of an instance whose volumes are a group of Cinder's of which the snapshots
+/// are of one instant.
+const GROUP: SnapshotCapability = SnapshotCapability {
+    disk_selection: false,
+    composite: true,
+    atomic_group: true,
+    ..EACH
+};
+
 impl Cloud {
     pub(crate) async fn outlook(&self, source: &ResourceRef) -> Result<Outlook> {
         let id = self.id(source, source.kind())?;
@@ -62,14 +71,25 @@ impl Cloud {
         attached.sort_by_key(Attached::order);
         let ports = found(self.session.ports(id).await)?.unwrap_or_default();
         let on_hypervisor = server.image_id().is_some();
-        let short_of = if on_hypervisor {
-            Some(ON_HYPERVISOR.to_owned())
+        let mut volumes = Vec::new();
+        for one in &attached {
+            volumes.push(self.session.volume(&one.volume).await?);
+        }
+        let short_of = match volumes.first() {
+            Some(boots) if !on_hypervisor => lacks(|name| boots.image_property(name)),
+            _ => Some(ON_HYPERVISOR.to_owned()),
+        };
+        let can = if short_of.is_none() {
+            Some(WHOLE)
+        } else if on_hypervisor {
+            None
         } else {
-            self.lacks(&attached).await?
+            let group = self.session.consistent_group(&volumes).await?;
+            group.map(|_| GROUP)
         };
         let left = self.snapshots_left().await?;
         Ok(Outlook {
-            can: short_of.is_none().then_some(WHOLE),
+            can,
             short_of,
             omitted: omitted(&server, &ports),
             reverts: if attached.is_empty() {
@@ -80,15 +100,6 @@ impl Cloud {
             // Cinder's quota is not for the disk on the hypervisor.
             snapshots_left: left.map(|left| left + u64::from(on_hypervisor)),
         })
-    }
-
-    /// Why Nova would not freeze a server that has these volumes; none where it would.
-    async fn lacks(&self, attached: &[Attached]) -> Result<Option<String>> {
-        let Some(boots) = attached.first() else {
-            return Ok(Some("it has no volume".to_owned()));
-        };
-        let boots = self.session.volume(&boots.volume).await?;
-        Ok(lacks(|name| boots.image_property(name)))
     }
 
     /// How many snapshots of volumes the project may still have; none: as many as it likes.

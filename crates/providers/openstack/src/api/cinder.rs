@@ -36,6 +36,7 @@ pub(crate) struct Volume {
     /// Properties of the image that it was made of.
     #[serde(default, rename = "volume_image_metadata")]
     image: BTreeMap<String, String>,
+    pub(crate) group_id: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +57,8 @@ pub(crate) struct Snapshot {
     pub(crate) metadata: BTreeMap<String, String>,
     #[serde(rename = "os-extended-snapshot-attributes:progress")]
     pub(crate) progress: Option<String>,
+    /// Where it was taken together with others.
+    pub(crate) group_snapshot_id: Option<String>,
 }
 
 /// What the project may have in all, and has; −1: as much as it likes.

@@ -42,6 +42,7 @@ impl Ask<'_> {
         let metadata = marks::metadata(self.key, labels)?;
         let lease = self.cloud.leases.read(id).map_err(on)?;
         let snapshot = session.snapshot(id).await.map_err(on)?;
+        snapshot.check_shown().map_err(on)?;
         if snapshot.status == "creating" {
             return Err(on(busy("it is still being taken")));
         }

@@ -151,6 +151,9 @@ impl Ask<'_> {
                 volume.id
             ))));
         }
+        if let Some(of) = &seen.group_snapshot_id {
+            return self.delete_member(of, &seen).await.map_err(on);
+        }
         let deleted = session.delete_snapshot(id).await;
         drop(lease);
         match deleted {
@@ -166,6 +169,12 @@ impl Ask<'_> {
     ) -> Result<Observation> {
         let id = self.cloud.id(snapshot, ResourceKind::Snapshot)?;
         let seen = found(self.cloud.session.snapshot(id).await)?;
+        if let Some((of, seen)) = seen
+            .clone()
+            .and_then(|seen| Some((seen.group_snapshot_id.clone()?, seen)))
+        {
+            return self.observe_deleted_member(snapshot, &of, seen).await;
+        }
         Ok(deleted(snapshot, seen.map(|seen| seen.status), self.ticket))
     }
 }

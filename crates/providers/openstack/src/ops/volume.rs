@@ -38,6 +38,7 @@ impl Ask<'_> {
                 // From before it is looked at until Cinder has noted who reads it.
                 lease = Some(self.cloud.leases.read(id).map_err(on)?);
                 let snapshot = session.snapshot(id).await.map_err(on)?;
+                snapshot.check_shown().map_err(on)?;
                 check_source(&snapshot.status).map_err(on)?;
                 new.snapshot = Some(id);
                 snapshot.size.saturating_mul(GIB)

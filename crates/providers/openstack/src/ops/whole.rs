@@ -1,9 +1,11 @@
-//! An instance taken whole by Nova's `createImage`, since Nova alone freezes it, and holds it so
-//! until Cinder has all of its volumes.
+//! An instance taken whole: by Nova's `createImage`, since Nova alone freezes it and holds it so
+//! until Cinder has all of its volumes; or by Cinder, as the group that its volumes are.
 //!
-//! Nova makes the Cinder snapshots before anything of ours is on them, and an image that lists
+//! The snapshots of a group are named as it is, and get our marks then. Nova makes the Cinder snapshots before anything of ours is on them, and an image that lists
 //! them. So the image's name has our key, and theirs has the image's name; then they get our marks,
 //! and the image goes: it was only the list.
+
+use std::collections::BTreeMap;
 
 use stillpoint_core::{CopyKind, Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
 use stillpoint_iaas::{DiskOf, Observation, Output, TakeSnapshot, TakenPart, Ticket};
@@ -36,9 +38,18 @@ impl Ask<'_> {
         let session = &self.cloud.session;
         let mut metadata = marks::metadata(self.key, &take.labels)?;
         let server = session.server(id).await.map_err(on)?;
-        self.check_whole(&server, take).await.map_err(on)?;
+        let group = self.check_whole(&server, take).await.map_err(on)?;
         metadata.extend(self.server_marks(&server).await.map_err(on)?);
         let name = self.image_name(take);
+        if let Some(group) = group {
+            metadata.insert(marks::CAPTURE.into(), mark_of(server.is_off()).into());
+            let taken = session.take_group(&group, &name).await.map_err(on)?;
+            let ids: Vec<_> = taken.into_iter().map(|it| it.id).collect();
+            self.mark_all(&ids, take, &metadata)
+                .await
+                .map_err(|error| on(error.leaving(World::Unknown)))?;
+            return Ok(self.ticket(id));
+        }
         let image = match session.create_image(id, &name, &metadata).await {
             Ok(image) => image,
             Err(error) => return Err(on(self.not_frozen(error, &name).await)),
@@ -54,12 +65,9 @@ impl Ask<'_> {
                 mark_of(server.is_off())
             };
             metadata.insert(marks::CAPTURE.into(), capture.into());
-            for snapshot in seen.mapping().into_iter().filter_map(|it| it.snapshot_id) {
-                session
-                    .add_metadata("snapshots", &snapshot, &metadata)
-                    .await?;
-                session.rename_snapshot(&snapshot, &take.name).await?;
-            }
+            let mapped = seen.mapping().into_iter();
+            let ids: Vec<_> = mapped.filter_map(|it| it.snapshot_id).collect();
+            self.mark_all(&ids, take, &metadata).await?;
             session.delete_image(&image).await
         };
         // Whatever is lost from here on is found by the key.
@@ -69,7 +77,25 @@ impl Ask<'_> {
         Ok(self.ticket(id))
     }
 
-    async fn check_whole(&self, server: &Server, take: &TakeSnapshot) -> Result<()> {
+    /// Gives each what tells that it is ours, and then the name that was asked for.
+    async fn mark_all(
+        &self,
+        snapshots: &[String],
+        take: &TakeSnapshot,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let session = &self.cloud.session;
+        for snapshot in snapshots {
+            session
+                .add_metadata("snapshots", snapshot, metadata)
+                .await?;
+            session.rename_snapshot(snapshot, &take.name).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether it can be taken; and the group, where Cinder is to do it.
+    async fn check_whole(&self, server: &Server, take: &TakeSnapshot) -> Result<Option<String>> {
         let session = &self.cloud.session;
         if server.image_id().is_some() {
             let what = "it was launched from an image, so Nova takes its root disk alone";
@@ -82,25 +108,30 @@ impl Ask<'_> {
             let what = "Nova takes all volumes of an instance, and other ones are asked for";
             return Err(Error::new(ErrorKind::Unsupported, what).advise("Ask for all of them"));
         }
-        let mut sizes = Vec::new();
-        let mut why = None;
-        let boots = attached.iter().min_by_key(|it| it.order());
-        for one in &attached {
-            let volume = session.volume(&one.volume).await?;
-            sizes.push(volume.size);
-            if boots.is_some_and(|boots| boots.volume == one.volume) {
-                why = lacks(|name| volume.image_property(name));
-            }
-        }
-        if let Some(why) = why {
-            let what = format!("Filesystem asked, Crash reachable: {why}");
-            return Err(Error::new(ErrorKind::Unsupported, what)
-                .advise("Set it on the image and make the instance anew, power it off before, or ask at_least(Crash)"));
-        }
         if let Some(task) = &server.task {
             return Err(busy(&format!("it is in task `{task}`")));
         }
-        check_limits(&session.volume_limits().await?, &sizes)
+        let mut volumes = Vec::new();
+        for one in &attached {
+            volumes.push(session.volume(&one.volume).await?);
+        }
+        let sizes: Vec<_> = volumes.iter().map(|it| it.size).collect();
+        check_limits(&session.volume_limits().await?, &sizes)?;
+        let first = attached.iter().min_by_key(|it| it.order());
+        let boots = volumes
+            .iter()
+            .find(|it| first.is_some_and(|first| first.volume == it.id));
+        let Some(why) = boots.and_then(|it| lacks(|name| it.image_property(name))) else {
+            return Ok(None);
+        };
+        if take.quiesce.is_none()
+            && let Some(group) = session.consistent_group(&volumes).await?
+        {
+            return Ok(Some(group));
+        }
+        let what = format!("it cannot be taken whole, nor frozen: {why}");
+        Err(Error::new(ErrorKind::Unsupported, what)
+            .advise("Ask for each volume by itself, power it off before, or mend its image"))
     }
 
     /// Nova's own fault, and nothing made: then it was the freezing, which comes first.
@@ -120,9 +151,10 @@ impl Ask<'_> {
     pub(super) async fn observe_whole(self, take: &TakeSnapshot) -> Result<Observation> {
         let session = &self.cloud.session;
         let images = session.images_marked(marks::KEY, self.key.as_str()).await?;
-        let marked = session
+        let mut marked = session
             .snapshots_marked(marks::KEY, self.key.as_str())
             .await?;
+        marked.retain(|it| !it.is_going());
         let unmarked = self.unmarked(&self.image_name(take)).await?;
         let mut left = Vec::new();
         for image in &images {
@@ -189,11 +221,13 @@ impl Ask<'_> {
         Ok(Observation::Done { output, twins })
     }
 
-    /// The Cinder snapshots that Nova made for an image of that name, and nobody marked.
+    /// The Cinder snapshots that are made for an image or a group snapshot of that name, and that
+    /// nobody renamed.
     async fn unmarked(&self, image: &str) -> Result<Vec<Snapshot>> {
-        let name = format!("snapshot for {image}");
+        let by_nova = format!("snapshot for {image}");
+        let ours = |name: &str| name == by_nova || name == image;
         let mut all = self.cloud.session.snapshots().await?;
-        all.retain(|it| it.name.as_deref() == Some(&*name));
+        all.retain(|it| it.name.as_deref().is_some_and(ours));
         Ok(all)
     }
 

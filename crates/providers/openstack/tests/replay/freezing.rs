@@ -10,6 +10,7 @@ use crate::bed::{key, observe, on_volumes, provider, reference, submit, volume};
 use crate::server::{Answer, Replay};
 use crate::servers::{SERVER, instance, on_server, with_attached, with_server};
 
+const FAILED: &str = "08-freezing-and-bytes";
 const TAKEN: &str = "04b-volume-backed-server-snapshots";
 const ROOT: &str = "014933fd-e223-4613-82e4-6f4468565864";
 const DATA: &str = "c0211b5e-7870-473b-b012-62f5f9bfd78b";
@@ -104,8 +105,14 @@ fn marked(replay: &Replay) -> Answer {
     listed
 }
 
+/// What Cinder says of a volume that was made of such an image.
 fn both() -> Value {
-    json!({"hw_qemu_guest_agent": "yes", "os_require_quiesce": "True"})
+    let volume = Answer::noted(FAILED, "a volume made of it").body;
+    let said = &volume["volume"]["volume_image_metadata"];
+    let both = ["hw_qemu_guest_agent", "os_require_quiesce"];
+    both.map(|name| (name, said[name].clone()))
+        .into_iter()
+        .collect()
 }
 
 const FREEZE: Option<Duration> = Some(Duration::from_secs(60));
@@ -197,9 +204,9 @@ async fn what_nova_was_not_told_when_it_launched_is_not_claimed() {
 #[tokio::test]
 async fn a_freeze_that_nova_could_not_do_is_told_as_that() {
     let replay = cloud(both()).await;
-    let fault = json!({"computeFault": {"code": 500, "message": "Unexpected API Error."}});
-    replay.instead("POST", &on_server("/action"), Answer::new(500, fault));
-    let none = Answer::new(200, json!({"snapshots": []}));
+    let fault = Answer::noted(FAILED, "its snapshot, which needs freezing");
+    replay.instead("POST", &on_server("/action"), fault);
+    let none = Answer::noted(FAILED, "and nothing was made");
     replay.on("GET", &on_volumes("/snapshots/detail"), none);
     let error = submit(&provider(&replay), &take(FREEZE)).await.unwrap_err();
     assert_eq!(

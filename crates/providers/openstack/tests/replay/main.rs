@@ -3,6 +3,7 @@
 
 mod bed;
 mod freezing;
+mod groups;
 mod login;
 mod server;
 mod servers;

@@ -50,6 +50,21 @@ impl Answer {
         }
     }
 
+    /// What was recorded under a note.
+    pub(crate) fn noted(file: &str, note: &str) -> Self {
+        let path = format!(
+            "{}/testdata/recorded/{file}.jsonl",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let text = std::fs::read_to_string(path).expect("a recording");
+        let noted = |line: &str| {
+            let exchange: Value = serde_json::from_str(line).expect("an exchange");
+            exchange["note"] == note
+        };
+        let number = text.lines().position(noted);
+        Self::recorded(file, number.expect("an exchange with that note"))
+    }
+
     /// What was recorded as the so-many-th exchange of a file.
     pub(crate) fn recorded(file: &str, number: usize) -> Self {
         let path = format!(
