@@ -241,7 +241,9 @@ key_repository = $DIR/etc/keystone/credential
 [identity]
 password_hash_rounds = 4
 [cache]
-enabled = false
+# Every call of every service asks keystone about its token: two thirds of its work.
+enabled = true
+backend = oslo_cache.dict
 [oslo_policy]
 policy_dirs = $DIR/etc/keystone-policy.d
 INI
@@ -592,6 +594,12 @@ usr = ensure(k.find_user, k.create_user, "demo", domain_id="default", password=e
 role = lambda n: ensure(k.find_role, k.create_role, n)
 for n in ("admin", "service"): k.assign_project_role_to_user(service, svc, role(n))
 for n in ("member", "reader"): k.assign_project_role_to_user(demo, usr, role(n))
+# Tests that run at once have a project each.
+tests = [f"tests-{number}" for number in range(1, 6)]
+for name in tests:
+    own = ensure(k.find_project, k.create_project, name, domain_id="default")
+    who = ensure(k.find_user, k.create_user, name, domain_id="default", password=e["PW"], default_project_id=own.id)
+    for n in ("member", "reader"): k.assign_project_role_to_user(own, who, role(n))
 have = {s.type for s in k.services()}
 for typ, name, u in (("image", "glance", url("P_GLANCE")), ("volumev3", "cinderv3", url("P_CINDER") + "/v3/%(project_id)s"),
                      ("block-storage", "cinder", url("P_CINDER") + "/v3/%(project_id)s"),
@@ -622,7 +630,7 @@ block = lambda user, project: f"""  {user}:
     region_name: RegionOne
     identity_api_version: 3
 """
-open(os.path.join(e["OSLAB_DIR"], "clouds.yaml"), "w").write("clouds:\n" + block("admin", "admin") + block("demo", "demo") + f"""  demo-appcred:
+open(os.path.join(e["OSLAB_DIR"], "clouds.yaml"), "w").write("clouds:\n" + block("admin", "admin") + block("demo", "demo") + "".join(block(name, name) for name in tests) + f"""  demo-appcred:
     auth_type: v3applicationcredential
     auth:
       auth_url: {auth['auth_url']}
@@ -642,6 +650,17 @@ for n, ram, disk, eph in (("m1.nano", 64, 1, 0), ("m1.eph", 64, 1, 1), ("m1.zero
     if n not in have: c.compute.create_flavor(name=n, ram=ram, vcpus=1, disk=disk, ephemeral=eph)
 PY
 }
+quotas() { # room for tests that take many volumes at once
+  OS_CLIENT_CONFIG_FILE=$DIR/clouds.yaml "$PY" - <<'PY'
+import openstack
+c = openstack.connect(cloud="admin")
+most = {"volumes": 100, "snapshots": 100}
+for project in c.identity.projects():
+    if project.name == "demo" or project.name.startswith("tests-"):
+        c.block_storage.put(f"/os-quota-sets/{project.id}", json={"quota_set": most}).raise_for_status()
+        c.compute.put(f"/os-quota-sets/{project.id}", json={"quota_set": {"instances": 50, "cores": 100}}).raise_for_status()
+PY
+}
 compute_ready() {
   OS_CLIENT_CONFIG_FILE=$DIR/clouds.yaml "$PY" - <<'PY'
 import openstack, sys, time
@@ -651,9 +670,11 @@ for _ in range(150):
     cin = {s["binary"] for s in c.block_storage.get("/os-services").json().get("services", []) if s["state"] == "up"}
     try: hyp = len(list(c.compute.hypervisors()))
     except Exception: hyp = 0
-    if {"nova-compute", "nova-scheduler", "nova-conductor"} <= up and {"cinder-volume", "cinder-scheduler"} <= cin and hyp: sys.exit(0)
+    # A volume that is asked for before the scheduler has heard of the backend ends in error.
+    pools = c.block_storage.get("/scheduler-stats/get_pools").json().get("pools", [])
+    if {"nova-compute", "nova-scheduler", "nova-conductor"} <= up and {"cinder-volume", "cinder-scheduler"} <= cin and hyp and pools: sys.exit(0)
     time.sleep(0.4)
-print("services up:", up, cin, "hypervisors:", hyp); sys.exit(1)
+print("services up:", up, cin, "hypervisors:", hyp, "pools:", pools); sys.exit(1)
 PY
 }
 
@@ -760,6 +781,7 @@ wait_for placement      90 http_up $P_PLACEMENT /
 wait_for neutron-server 90 http_up $P_NEUTRON /
 wait_for nova-api-os-compute 90 http_up $P_NOVA /
 once flavors flavors
+once quotas quotas
 compute_ready >"$DIR/log/ready.log" 2>&1 || die "services not up: $(cat "$DIR/log/ready.log")"
 say "ready"
 echo "$DIR/clouds.yaml"

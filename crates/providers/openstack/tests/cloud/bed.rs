@@ -11,15 +11,18 @@ use stillpoint_iaas::conformance::TestBed;
 use stillpoint_openstack::{Builder, CloudConfig, Launch, Networks, OpenStack};
 
 use crate::hand::{Hand, lab};
+use crate::pool::Held;
 
 /// The name of the provider in these tests.
 pub(crate) const LAB: &str = "lab";
 
 /// The lab's cloud. When it is dropped, the cloud is as it was.
 pub(crate) struct Bed {
-    pub(crate) hand: Hand,
+    pub(crate) hand: Arc<Hand>,
     before: Value,
     namespace: String,
+    // Dropped last: then the project is free for another test.
+    held: Held,
 }
 
 pub(crate) fn config(cloud: &str) -> CloudConfig {
@@ -27,16 +30,14 @@ pub(crate) fn config(cloud: &str) -> CloudConfig {
     CloudConfig::from_yaml(cloud, &clouds, None).expect("the lab's clouds.yaml")
 }
 
-pub(crate) fn provider() -> OpenStack {
-    let cloud = std::env::var("STILLPOINT_OPENSTACK_CLOUD");
-    let cloud = cloud.unwrap_or_else(|_| "demo-appcred".to_owned());
-    named(config(&cloud)).build().expect("a provider")
+pub(crate) fn provider_of(cloud: &str) -> OpenStack {
+    named(config(cloud)).build().expect("a provider")
 }
 
 /// A provider of the lab, for a configuration.
 pub(crate) fn named(config: CloudConfig) -> Builder {
     OpenStack::builder(LAB, config)
-        .settle(Duration::from_secs(5))
+        .settle(Duration::from_secs(8))
         .launch(Launch::default().flavor("m1.zero").networks(Networks::None))
 }
 
@@ -45,15 +46,39 @@ pub(crate) fn reference(text: &str) -> ResourceRef {
 }
 
 impl Bed {
+    /// In a project of its own, as soon as one is free.
     pub(crate) fn new() -> Self {
-        let hand = Hand::new();
+        Self::on(Held::one())
+    }
+
+    /// While no other test has one.
+    pub(crate) fn alone() -> Self {
+        Self::on(Held::all())
+    }
+
+    fn on(held: Held) -> Self {
+        let hand = Arc::clone(&held.first().hand);
         let before = hand.ask("inventory", json!([]));
-        let namespace = format!("kit-{}", Timestamp::now().as_millisecond());
+        let namespace = format!("kit-{}", Timestamp::now().as_microsecond());
         Self {
             hand,
             before,
             namespace,
+            held,
         }
+    }
+
+    /// By the name in the lab's `clouds.yaml`.
+    pub(crate) fn cloud(&self) -> &str {
+        &self.held.first().cloud
+    }
+
+    pub(crate) fn project(&self) -> &str {
+        &self.held.first().name
+    }
+
+    pub(crate) fn provider(&self) -> OpenStack {
+        provider_of(self.cloud())
     }
 
     pub(crate) fn items(&self) -> BTreeMap<String, String> {
@@ -85,11 +110,11 @@ impl Drop for Bed {
 #[async_trait]
 impl TestBed for Bed {
     async fn connect(&self) -> Arc<dyn Provider> {
-        Arc::new(provider())
+        Arc::new(self.provider())
     }
 
     async fn restart(&self) -> Arc<dyn Provider> {
-        Arc::new(provider())
+        Arc::new(self.provider())
     }
 
     async fn make_instance(&self, name: &str, disks: &[(&str, u64)]) -> ResourceRef {

@@ -10,7 +10,7 @@ use stillpoint_iaas::conformance::TestBed;
 use stillpoint_iaas::{Observation, Operation, OperationKey, Provider};
 use stillpoint_openstack::CloudConfig;
 
-use crate::bed::{Bed, named, provider, reference};
+use crate::bed::{Bed, named, reference};
 use crate::counting::Counting;
 use crate::hand::{Hand, lab};
 use crate::jobs::{engine, engine_on, finish};
@@ -27,7 +27,8 @@ async fn gone(engine: &Engine, taken: stillpoint_engine::Job) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn cinder_is_killed_and_started_again_in_the_middle() {
-    let bed = Bed::new();
+    // Cinder is everybody's.
+    let bed = Bed::alone();
     let size = bed.volume_size();
     let web = bed
         .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
@@ -35,7 +36,7 @@ async fn cinder_is_killed_and_started_again_in_the_middle() {
     bed.power_off(&web).await;
     let before = bed.items();
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(&folder.path().join("state"));
+    let engine = engine(&bed, &folder.path().join("state"));
     tokio::spawn(engine.run());
     let plan = engine.plan(&Request::Take(Take::of(web))).await.unwrap();
     let id = engine.start(&plan).await.unwrap();
@@ -65,7 +66,7 @@ async fn a_token_that_is_revoked_is_replaced() {
     let name = bed.namespace();
     let volume = bed.make_volume(&name, bed.volume_size()).await;
     let before = bed.items();
-    let cloud = provider();
+    let cloud = bed.provider();
     cloud.describe(&volume).await.unwrap();
     bed.hand.ask("token_revoked", json!([]));
     let key = format!("{name}.take");
@@ -85,7 +86,7 @@ async fn an_image_is_deleted_while_it_is_made() {
     let server = bed.hand.id("from_image", json!([name, base, "m1.nano"]));
     let before = bed.items();
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(&folder.path().join("state"));
+    let engine = engine(&bed, &folder.path().join("state"));
     tokio::spawn(engine.run());
     let take = Take {
         name: Some(format!("{name}-gone")),
@@ -93,7 +94,7 @@ async fn an_image_is_deleted_while_it_is_made() {
     };
     let plan = engine.plan(&Request::Take(take)).await.unwrap();
     let image = format!("{name}-gone");
-    let vandal = Hand::new();
+    let vandal = Hand::of(bed.project());
     vandal.ask("inventory", json!([]));
     let vandal = tokio::task::spawn_blocking(move || {
         let was = vandal.id("image_gone", json!([image]));
@@ -118,7 +119,7 @@ async fn a_snapshot_that_is_stuck_runs_until_cinder_gives_it_up() {
     let name = bed.namespace();
     let volume = bed.make_volume(&name, bed.volume_size()).await;
     let before = bed.items();
-    let cloud = provider();
+    let cloud = bed.provider();
     let key: OperationKey = format!("{name}.take").parse().unwrap();
     let operation = take(&volume, &name);
     let ticket = cloud.submit(&key, &operation).await.unwrap();
@@ -152,8 +153,6 @@ async fn a_snapshot_that_is_stuck_runs_until_cinder_gives_it_up() {
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn forty_volumes_at_once_are_eight_calls_at_once() {
     let bed = Bed::new();
-    let plenty = json!({"volumes": 100, "snapshots": 100, "gigabytes": 1000});
-    let was = bed.hand.ask("quotas", json!([plenty]));
     let volumes = bed.hand.ask("volumes", json!([bed.namespace(), VOLUMES]));
     let volumes: Vec<String> = serde_json::from_value(volumes).unwrap();
     let before = bed.items();
@@ -161,7 +160,7 @@ async fn forty_volumes_at_once_are_eight_calls_at_once() {
     let (address, path) = service.split_once('/').expect("a path");
     let counting = Counting::before(address.to_owned()).await;
     let folder = tempfile::tempdir().unwrap();
-    let over = named(config(&format!("{}/{path}", counting.url)))
+    let over = named(config(&bed, &format!("{}/{path}", counting.url)))
         .at_once(AT_ONCE)
         .build()
         .unwrap();
@@ -180,15 +179,14 @@ async fn forty_volumes_at_once_are_eight_calls_at_once() {
     assert!((2..=AT_ONCE as usize).contains(&most), "{most} at once");
     join_all(jobs.into_iter().map(|job| gone(&engine, job))).await;
     assert_eq!(bed.items(), before);
-    bed.clean();
-    bed.hand.ask("quotas", json!([was]));
     engine.shutdown(Duration::from_secs(5)).await;
 }
 
 /// The cloud, with another address of its volumes.
-fn config(volumes: &str) -> CloudConfig {
+fn config(bed: &Bed, volumes: &str) -> CloudConfig {
     let clouds = std::fs::read_to_string(lab().join("clouds.yaml")).expect("the lab is up");
-    let block = format!("  demo-appcred:\n    block_storage_endpoint_override: {volumes}\n");
-    let clouds = clouds.replace("  demo-appcred:\n", &block);
-    CloudConfig::from_yaml("demo-appcred", &clouds, None).expect("still a clouds.yaml")
+    let name = format!("  {}:\n", bed.cloud());
+    let block = format!("{name}    block_storage_endpoint_override: {volumes}\n");
+    let clouds = clouds.replace(&name, &block);
+    CloudConfig::from_yaml(bed.cloud(), &clouds, None).expect("still a clouds.yaml")
 }

@@ -8,7 +8,7 @@ use stillpoint_engine::{Request, Take};
 use stillpoint_iaas::conformance::TestBed;
 use stillpoint_iaas::{DiskOf, Operation, OperationKey, Provider, TakeSnapshot};
 
-use crate::bed::{Bed, provider, reference};
+use crate::bed::{Bed, reference};
 use crate::jobs::{engine, finish};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,7 +19,7 @@ async fn without_the_properties_it_is_refused_before_anything_is_touched() {
     let web = bed.make_instance(&bed.namespace(), &[("root", size)]).await;
     let before = bed.items();
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(&folder.path().join("state"));
+    let engine = engine(&bed, &folder.path().join("state"));
     tokio::spawn(engine.run());
     let take = Take {
         at_least: Consistency::Filesystem,
@@ -37,7 +37,7 @@ async fn without_the_properties_it_is_refused_before_anything_is_touched() {
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn with_the_properties_and_no_agent_nova_fails_and_nothing_is_left() {
     let bed = Bed::new();
-    let cloud = provider();
+    let cloud = bed.provider();
     let name = bed.namespace();
     let image = bed.hand.id("freezing_image", json!([name, 8]));
     let root = bed.hand.id("volume_of", json!([name, image]));

@@ -15,7 +15,7 @@ import openstack
 
 GIB = 1 << 30
 LAB = os.environ["STILLPOINT_OPENSTACK_LAB"]
-cloud = openstack.connect(cloud=os.environ.get("STILLPOINT_OPENSTACK_CLOUD", "demo"))
+cloud = openstack.connect(cloud=os.environ["STILLPOINT_OPENSTACK_CLOUD"])
 admin = openstack.connect(cloud="admin")
 
 

@@ -1,7 +1,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub(crate) fn lab() -> PathBuf {
 }
 
 impl Hand {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn of(project: &str) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cloud/hand.py");
         let clouds = lab().join("clouds.yaml");
         assert!(
@@ -29,6 +29,7 @@ impl Hand {
             .arg(script)
             .env("OS_CLIENT_CONFIG_FILE", clouds)
             .env("STILLPOINT_OPENSTACK_LAB", lab())
+            .env("STILLPOINT_OPENSTACK_CLOUD", project)
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -53,7 +54,7 @@ impl Hand {
     }
 
     pub(crate) fn try_ask(&self, what: &str, with: Value) -> Result<Value, String> {
-        let mut pipes = self.pipes.lock().expect("nobody panicked with it");
+        let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(pipes.0, "{}", json!({ "do": what, "with": with })).expect("it listens");
         let mut line = String::new();
         pipes.1.read_line(&mut line).expect("it answers");

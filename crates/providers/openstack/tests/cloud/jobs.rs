@@ -13,16 +13,17 @@ use stillpoint_openstack::OpenStack;
 use stillpoint_state::Redb;
 use tokio::time::{sleep, timeout};
 
-use crate::bed::{Bed, provider};
+use crate::bed::{Bed, provider_of};
 
 const LONG: Duration = Duration::from_secs(400);
 
-/// Where the victim keeps its state, and what it takes.
+/// Where the victim logs in, where it keeps its state, and what it takes.
+const CLOUD: &str = "STILLPOINT_OPENSTACK_VICTIM";
 const STATE: &str = "STILLPOINT_OPENSTACK_STATE";
 const SOURCE: &str = "STILLPOINT_OPENSTACK_SOURCE";
 
-pub(crate) fn engine(state: &Path) -> Engine {
-    engine_on(state, provider())
+pub(crate) fn engine(bed: &Bed, state: &Path) -> Engine {
+    engine_on(state, bed.provider())
 }
 
 pub(crate) fn engine_on(state: &Path, cloud: OpenStack) -> Engine {
@@ -63,7 +64,7 @@ async fn a_quota_of_one_too_few_leaves_nothing() {
     let few = json!({ "snapshots": snapshots + 1 });
     let was = bed.hand.ask("quotas", json!([few]));
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(&folder.path().join("state"));
+    let engine = engine(&bed, &folder.path().join("state"));
     tokio::spawn(engine.run());
     let ended = take(&engine, &web).await;
     bed.hand.ask("quotas", json!([was]));
@@ -91,6 +92,7 @@ async fn a_process_killed_between_two_volumes_is_taken_over() {
     let state = folder.path().join("state");
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "jobs::victim", "--ignored"])
+        .env(CLOUD, bed.cloud())
         .env(STATE, &state)
         .env(SOURCE, web.to_string())
         .stdout(Stdio::null())
@@ -110,7 +112,7 @@ async fn a_process_killed_between_two_volumes_is_taken_over() {
     victim.kill().unwrap();
     victim.wait().unwrap();
 
-    let engine = engine(&state);
+    let engine = engine(&bed, &state);
     tokio::spawn(engine.run());
     let job = take(&engine, &web).await.unwrap();
     let job = job.into_result().unwrap();
@@ -148,7 +150,8 @@ async fn victim() {
     let (Some(state), Ok(source)) = (std::env::var_os(STATE), std::env::var(SOURCE)) else {
         return;
     };
-    let engine = engine(Path::new(&state));
+    let cloud = std::env::var(CLOUD).expect("the name of a cloud");
+    let engine = engine_on(Path::new(&state), provider_of(&cloud));
     tokio::spawn(engine.run());
     take(&engine, &source.parse().unwrap()).await.unwrap();
     sleep(LONG).await;

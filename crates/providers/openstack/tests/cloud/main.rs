@@ -8,5 +8,6 @@ mod hand;
 mod jobs;
 mod kit;
 mod places;
+mod pool;
 mod stock;
 mod things;

@@ -37,7 +37,7 @@ async fn a_volume_goes_back_to_its_latest_snapshot_and_to_no_other() {
     bed.fill(&volume, 1).await;
     let was = bed.digest(&volume).await;
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(&folder.path().join("state"));
+    let engine = engine(&bed, &folder.path().join("state"));
     tokio::spawn(engine.run());
     let first = taken(&engine, Take::of(volume.clone())).await;
     bed.fill(&volume, 2).await;
@@ -79,7 +79,7 @@ async fn a_disk_of_an_instance_is_detached_reverted_and_attached_again() {
     let was = bed.digest(&data).await;
     let before = bed.items();
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(&folder.path().join("state"));
+    let engine = engine(&bed, &folder.path().join("state"));
     tokio::spawn(engine.run());
 
     let whole = taken(&engine, Take::of(web.clone())).await;
@@ -117,7 +117,7 @@ async fn a_disk_on_the_hypervisor_goes_back_and_forth() {
     bed.power_off(&server).await;
     let before = bed.items();
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine(&folder.path().join("state"));
+    let engine = engine(&bed, &folder.path().join("state"));
     tokio::spawn(engine.run());
     let snapshot = taken(&engine, Take::of(server.clone())).await;
     let restore = Request::Restore(Restore::in_place(snapshot));

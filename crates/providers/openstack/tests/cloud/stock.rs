@@ -7,15 +7,14 @@ use stillpoint_core::{Labels, ResourceKind};
 use stillpoint_iaas::conformance::TestBed;
 use stillpoint_iaas::{Filter, Operation, ProviderExt};
 
-use crate::bed::{Bed, provider, reference};
+use crate::bed::{Bed, reference};
 use crate::hand::lab;
 use crate::things::{done, made, take};
 
 /// What `openstack … -f json` prints.
-fn openstack(words: &[&str]) -> Value {
-    let cloud = std::env::var("STILLPOINT_OPENSTACK_CLOUD").unwrap_or_else(|_| "demo".into());
+fn openstack(bed: &Bed, words: &[&str]) -> Value {
     let output = Command::new("/usr/bin/openstack")
-        .args(["--os-cloud", &cloud])
+        .args(["--os-cloud", bed.project()])
         .args(words)
         .args(["-f", "json"])
         .env("OS_CLIENT_CONFIG_FILE", lab().join("clouds.yaml"))
@@ -37,7 +36,7 @@ fn ids(listed: &Value) -> Vec<String> {
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn each_lists_what_the_other_made() {
     let bed = Bed::new();
-    let cloud = provider();
+    let cloud = bed.provider();
     let name = bed.namespace();
     let size = bed.volume_size();
     let web = bed
@@ -60,7 +59,7 @@ async fn each_lists_what_the_other_made() {
         &take(&root.reference, &name),
     )
     .await;
-    let listed = ids(&openstack(&["volume", "snapshot", "list"]));
+    let listed = ids(&openstack(&bed, &["volume", "snapshot", "list"]));
     assert!(listed.iter().any(|id| id == snapshot.id()), "{listed:?}");
     let create = Operation::CreateImage {
         name: name.clone(),
@@ -68,7 +67,7 @@ async fn each_lists_what_the_other_made() {
         from: snapshot.clone(),
     };
     let image = made(&cloud, &format!("{name}.image"), &create).await;
-    let listed = ids(&openstack(&["image", "list", "--private"]));
+    let listed = ids(&openstack(&bed, &["image", "list", "--private"]));
     assert!(listed.iter().any(|id| id == image.id()), "{listed:?}");
     done(
         &cloud,

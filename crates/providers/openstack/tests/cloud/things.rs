@@ -10,7 +10,7 @@ use stillpoint_iaas::{
 };
 use stillpoint_openstack::{NewImage, OpenStack};
 
-use crate::bed::{Bed, provider, reference};
+use crate::bed::{Bed, reference};
 
 /// Runs an operation to its end.
 pub(crate) async fn run(cloud: &OpenStack, key: &str, operation: &Operation) -> Observation {
@@ -58,7 +58,7 @@ pub(crate) fn take(volume: &ResourceRef, name: &str) -> Operation {
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn bytes_come_back_in_new_volumes_images_and_the_volume_itself() {
     let bed = Bed::new();
-    let cloud = provider();
+    let cloud = bed.provider();
     let name = bed.namespace();
     let volume = bed.make_volume(&name, bed.volume_size()).await;
     bed.fill(&volume, 1).await;
@@ -114,7 +114,7 @@ async fn an_image_goes_in_and_comes_out_as_it_was() {
     const CHUNK: usize = 1 << 20;
     let bed = Bed::new();
     let before = bed.items();
-    let cloud = provider();
+    let cloud = bed.provider();
     let name = bed.namespace();
     // Longer than any buffer on its way, and no chunk like the one before.
     let chunk = |number: usize| {
@@ -171,7 +171,7 @@ async fn an_image_goes_in_and_comes_out_as_it_was() {
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn the_root_disk_of_an_image_backed_server_is_taken_stopped_and_put_back() {
     let bed = Bed::new();
-    let cloud = provider();
+    let cloud = bed.provider();
     let name = bed.namespace();
     let base = bed.hand.id("image", json!([name, 8]));
     let server = bed.hand.id("from_image", json!([name, base, "m1.nano"]));
