@@ -110,6 +110,7 @@ fn describe(
     let store = LocalFileSystem::new_with_prefix(folder.join("archives"))?;
     let depot = Depot::new(Arc::new(store), "snapshots")?;
     Ok(Manager::builder("Example manager", VERSION)
+        .networks(["default"])
         .component("gate", gate)
         .component("database", database)
         .component(

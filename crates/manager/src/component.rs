@@ -79,6 +79,15 @@ pub trait Component: fmt::Debug + Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// The tenants of what an archive holds of it, which a restore may choose from. None: it cannot
+    /// tell them apart, and a restore of single tenants is refused.
+    ///
+    /// # Errors
+    /// Where it cannot be told: that stands in the way, too.
+    fn tenants(&self, _about: &Value) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
     /// How many of each kind of entity there are. A manager is *clean* where all are none.
     ///
     /// # Errors

@@ -66,7 +66,8 @@
 //! # Restoring
 //!
 //! [`RestoreManager`] plans with everything that stands in the way in one report: a later version,
-//! a missing key, a manager that is not clean, components, room, rights. It fetches the archive
+//! a missing key, a manager that is not clean, components, tenants that are not in it, networks that
+//! are not here, room, rights. It fetches the archive
 //! and reads all of it; locks; looks again; captures what is there; makes everything ready beside
 //! what is there; and only then puts it in place: the pivot. A stop or a failure before that leaves
 //! the manager as it was. After it others are reconnected and the result is validated; what fails
@@ -81,7 +82,9 @@
 //!
 //! # After a crash
 //!
-//! Each step can be begun again under its key and finds what it had done. Locks that were held are
+//! Each step can be begun again under its key and finds what it had done. A server that is away is
+//! waited for a little; where it stays away while a restore is taken back, the job says what is left
+//! to do and waits for [`Engine::resume`](stillpoint_engine::Engine::resume). Locks that were held are
 //! taken again before a step that needs them goes on.
 
 mod agents;

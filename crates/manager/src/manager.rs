@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) depot: Depot,
     pub(crate) staging: PathBuf,
     pub(crate) keys: Keys,
+    /// The networks that its agents are in.
+    pub(crate) networks: Vec<String>,
     pub(crate) budget: Duration,
     pub(crate) state: Arc<dyn State>,
     pub(crate) records: Records,
@@ -69,6 +71,7 @@ pub struct ManagerBuilder {
     components: Vec<Named>,
     depot: Option<(Depot, PathBuf)>,
     keys: Keys,
+    networks: Vec<String>,
     budget: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -83,6 +86,7 @@ impl Manager {
             components: Vec::new(),
             depot: None,
             keys: Keys::default(),
+            networks: Vec::new(),
             budget: Duration::from_secs(60),
             clock: Arc::new(SystemClock),
         }
@@ -121,6 +125,13 @@ impl ManagerBuilder {
     /// A key that sealed archives are opened with. Each is tried.
     pub fn identity(mut self, identity: impl Identity + 'static) -> Self {
         self.keys.identities.push(Arc::new(identity));
+        self
+    }
+
+    /// The networks in which its agents reach it. An archive of a manager with others is not
+    /// restored here: its agents would be lost.
+    pub fn networks<N: Into<String>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+        self.networks.extend(networks.into_iter().map(Into::into));
         self
     }
 
@@ -180,6 +191,7 @@ impl ManagerBuilder {
             depot,
             staging,
             keys: self.keys,
+            networks: self.networks,
             budget: self.budget,
             state,
             records,

@@ -38,6 +38,9 @@ pub struct Metadata {
     pub version: String,
     /// The name of the capture.
     pub name: String,
+    /// The networks in which its agents reached it.
+    #[serde(default)]
+    pub networks: Vec<String>,
     /// The time at which all was locked, and what was fixed then.
     pub consistency: Window,
     /// Its components, in the order in which they are restored.
@@ -75,6 +78,7 @@ impl Metadata {
         product: &str,
         version: &str,
         name: &str,
+        networks: Vec<String>,
         consistency: Window,
         components: Vec<About>,
         left_out: Vec<LeftOut>,
@@ -84,6 +88,7 @@ impl Metadata {
             product: product.to_owned(),
             version: version.to_owned(),
             name: name.to_owned(),
+            networks,
             consistency,
             components,
             left_out,
@@ -105,7 +110,7 @@ impl Metadata {
         snapshot: &Snapshot,
         name: &str,
         components: impl IntoIterator<Item = String>,
-    ) -> Self {
+    ) -> Result<Self> {
         let version = &snapshot.metadata().snapshot_version;
         let about = serde_json::json!({
             "kind": CLOUDIFY,
@@ -126,14 +131,20 @@ impl Metadata {
             what: "a manifest".to_owned(),
             why: "Cloudify writes none: only checksums against accidents were compared".to_owned(),
         };
-        Self::new(
+        let networks = snapshot
+            .networks()
+            .map_err(|error| of_archive(name, error))?
+            .map(|it| it.active_networks)
+            .unwrap_or_default();
+        Ok(Self::new(
             product,
             version,
             name,
+            networks,
             consistency,
             components.collect(),
             vec![left_out],
-        )
+        ))
     }
 
     /// Reads it from an archive of this name.

@@ -43,12 +43,13 @@ pub(crate) async fn preflight(
     let mut seen = look(inner, &restore.archive, &mut blocked).await?;
     check_version(inner, &seen.metadata, &mut blocked);
     seen.chosen = chosen(inner, restore, &seen.metadata, &mut blocked);
+    check_networks(inner, &seen.metadata, &mut blocked);
     check_room(&inner.staging, seen.size, &mut blocked);
     let (ask, chosen) = (Arc::clone(inner), seen.chosen.clone());
     let metadata = seen.metadata.clone();
-    let danger = restore.danger_replace_what_is_there;
+    let wish = restore.clone();
     let found = while_marked(&inner.state, now, async move |token| {
-        blocking(move || Ok(check_components(&ask, &chosen, &metadata, &token, danger))).await
+        blocking(move || Ok(check_components(&ask, &wish, &chosen, &metadata, &token))).await
     });
     blocked.extend(found.await?);
     seen.blocked = blocked;
@@ -137,12 +138,7 @@ pub(crate) fn metadata_of(inner: &Inner, archive: &Archive, name: &str) -> Resul
             names.push(name.clone());
         }
     }
-    Ok(Metadata::of_cloudify(
-        &inner.product,
-        &snapshot,
-        name,
-        names,
-    ))
+    Metadata::of_cloudify(&inner.product, &snapshot, name, names)
 }
 
 fn check_version(inner: &Inner, metadata: &Metadata, blocked: &mut Vec<String>) {
@@ -194,6 +190,40 @@ fn chosen(
     chosen
 }
 
+/// Agents that were reached in a network are lost where there is none of that name.
+fn check_networks(inner: &Inner, metadata: &Metadata, blocked: &mut Vec<String>) {
+    let networks = metadata.networks.iter();
+    blocked.extend(
+        networks
+            .filter(|it| !inner.networks.contains(it))
+            .map(|it| {
+                let known = match inner.networks.is_empty() {
+                    true => "none".to_owned(),
+                    false => inner.networks.join(", "),
+                };
+                format!("it is of a manager in network `{it}`, and this one is in: {known}")
+            }),
+    );
+}
+
+/// What stands in the way of restoring only these tenants of a component.
+fn missing(component: &str, asked: &[String], held: Option<&[String]>) -> Vec<String> {
+    let Some(held) = held else {
+        return vec![format!(
+            "component {component} cannot tell tenants apart: restore all of them, or leave it out"
+        )];
+    };
+    let missing = asked.iter().filter(|it| !held.contains(it));
+    let held = held.join(", ");
+    missing
+        .map(|it| {
+            format!(
+                "component {component} has nothing of tenant {it} in the archive, but of: {held}"
+            )
+        })
+        .collect()
+}
+
 fn check_room(staging: &Path, size: u64, blocked: &mut Vec<String>) {
     let shown = staging.display();
     match rustix::fs::statvfs(staging) {
@@ -217,10 +247,10 @@ fn check_room(staging: &Path, size: u64, blocked: &mut Vec<String>) {
 
 fn check_components(
     inner: &Inner,
+    wish: &RestoreManager,
     chosen: &[String],
     metadata: &Metadata,
     token: &Token,
-    danger: bool,
 ) -> Vec<String> {
     let mut blocked = Vec::new();
     let mut inhabitants = Vec::new();
@@ -240,6 +270,12 @@ fn check_components(
             }
             Err(error) => blocked.push(error.message().to_owned()),
         }
+        if let Some(asked) = &wish.tenants {
+            match guarded(name, || component.tenants(&about)) {
+                Ok(held) => blocked.extend(missing(name, asked, held.as_deref())),
+                Err(error) => blocked.push(error.message().to_owned()),
+            }
+        }
         match guarded(name, || component.holds(token)) {
             Ok(false) => {}
             Ok(true) => blocked.push(format!(
@@ -253,7 +289,7 @@ fn check_components(
             Err(error) => blocked.push(error.message().to_owned()),
         }
     }
-    if !inhabitants.is_empty() && !danger {
+    if !inhabitants.is_empty() && !wish.danger_replace_what_is_there {
         let found: Vec<String> = inhabitants
             .iter()
             .map(|(kind, count)| format!("{count} {kind}"))

@@ -4,7 +4,8 @@
 mod bed;
 
 use bed::{Bed, Postgres};
-use stillpoint_core::ErrorKind;
+use stillpoint_core::{ErrorKind, Unit};
+use stillpoint_engine::What;
 use stillpoint_manager::{RecordState, RestoreManager, SecretKey, SettleManager};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,8 +29,21 @@ async fn a_manager_is_captured_and_restored_on_a_fresh_one() {
         .server
         .transaction("INSERT INTO licences VALUES ('of the second')")
         .unwrap();
+    let mut events = second.engine.events();
     second.restore("monday").await.unwrap();
     assert_eq!(second.content(), before);
+    let mut told = vec![0];
+    let mut total = None;
+    while let Ok(event) = events.try_recv() {
+        if let What::Progress { progress } = event.what {
+            assert_eq!(progress.unit(), Unit::Bytes);
+            told.push(progress.done());
+            total = Some(progress.total());
+        }
+    }
+    assert!(told.is_sorted(), "it never goes back: {told:?}");
+    assert_eq!(told.last().copied(), total, "it ends at its total");
+    assert!(told.len() > 3, "also within a step: {told:?}");
     let own = |sql: &str| second.server.query(sql).unwrap();
     assert_eq!(own("SELECT id FROM licences"), "of the second");
     assert_eq!(own("SELECT count(*) FROM sessions"), "0");

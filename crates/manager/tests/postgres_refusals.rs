@@ -40,12 +40,14 @@ async fn all_reasons_are_in_one_report() {
     let engine = engine.build().unwrap();
     let mut wish = RestoreManager::of("monday");
     wish.components = Some(vec!["database".into(), "stage".into()]);
+    wish.tenants = Some(vec!["default".into()]);
     let plan = engine.plan(&wish.request()).await.unwrap();
     let said = plan.blocked_by.join("\n");
     for wanted in [
         "none of the keys here opens",
         "it is of version 7.1.0, and this is 7.0.9",
         "no component stage",
+        "component database cannot tell tenants apart",
         "500 blueprints, 1 secrets",
     ] {
         assert!(said.contains(wanted), "{wanted} in:\n{said}");

@@ -51,10 +51,6 @@ impl Database {
 
     /// Makes it, fills it, and checks it.
     pub(super) fn make_shadow(&self, stage: &Stage<'_>) -> Result<()> {
-        if stage.tenants().is_some() {
-            let message = "single tenants cannot be told apart in a database";
-            return Err(Error::new(ErrorKind::Unsupported, message).advise("Restore all of them"));
-        }
         let (_, matched) = self.server.matched()?;
         let shadow = matched.on(self.shadow(stage.site()));
         match self.create(shadow.database()) {

@@ -48,10 +48,6 @@ impl Files {
     }
 
     pub(super) fn make_ready(&self, stage: &Stage<'_>) -> Result<()> {
-        if stage.tenants().is_some() {
-            let message = "single tenants cannot be told apart in a folder";
-            return Err(Error::new(ErrorKind::Unsupported, message).advise("Restore all of them"));
-        }
         let wrapper = self.wrapper(stage.site())?;
         let making = |source| Error::io(format_args!("making {}", wrapper.display()), &source);
         fs::create_dir(&wrapper).map_err(making)?;

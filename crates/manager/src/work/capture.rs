@@ -265,6 +265,7 @@ fn make(inner: &Inner, token: &str, stop: &Stop, order: &Order, path: &Path) -> 
         &inner.product,
         &inner.version,
         &order.name,
+        inner.networks.clone(),
         window,
         about,
         left_out,
