@@ -128,7 +128,7 @@ pub(crate) async fn victim(story: Story, stop: bool, folder: &Path, server: Serv
     let engine = engine.build().unwrap();
     let driving = tokio::spawn(engine.run());
     let told = tokio::time::timeout(
-        Duration::from_secs(60),
+        Duration::from_secs(300),
         tell(story, stop, &engine, &state.stop),
     )
     .await;
