@@ -39,6 +39,7 @@ pub(crate) fn router(plane: Plane) -> Router {
         .route("/snapshot-status", get(snapshots::status))
         .route("/executions/{id}", get(snapshots::execution))
         .route("/executions/{id}/progress", get(snapshots::progress))
+        .route("/executions/{id}/{settled}", post(snapshots::settle))
         .route("/events", get(entities::none))
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(plane.clone(), auth::check))

@@ -7,7 +7,9 @@
 //! manager serve --folder DIR --key FILE --listen 127.0.0.1:8100 [--postgres SOCKET --database NAME]
 //! ```
 //!
-//! `tour.sh` has `cfy` do the whole tour: created on one, restored on a second.
+//! `tour.sh` has `cfy` do the whole tour: created on one, restored on a second. What `cfy` has no word
+//! for is there as well: `GET /executions/ID/progress` tells of a job as it goes (server-sent events),
+//! `POST /executions/ID/undo` takes a restore back, and `…/accept` removes what it replaced.
 //!
 //! It needs PostgreSQL 15 (Debian: `apt install postgresql`), and says so where it finds none.
 

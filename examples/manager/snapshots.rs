@@ -206,6 +206,20 @@ pub(crate) async fn execution(State(plane): State<Plane>, Path(id): Path<String>
     )))
 }
 
+/// Takes a restore back (`undo`), or removes what it replaced (`accept`): Cloudify has no word for it.
+pub(crate) async fn settle(
+    State(plane): State<Plane>,
+    Path((id, settled)): Path<(String, String)>,
+) -> Reply {
+    let restore = job_id(&id)?;
+    let ask = match settled.as_str() {
+        "accept" => plane.still.accept_manager(restore),
+        "undo" => plane.still.undo_manager(restore),
+        _ => return Err(Refusal::not_found(format!("there is no {settled}"))),
+    };
+    Ok(Json(as_execution(&ask.start().await?.status().await?)))
+}
+
 /// What a job is at, as server-sent events: one for each change, and the last when it has ended.
 pub(crate) async fn progress(
     State(plane): State<Plane>,

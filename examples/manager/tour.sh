@@ -89,6 +89,21 @@ ask 8102 PUT /secrets/later '{"value":"x"}' >/dev/null
 cfy snapshots restore monday --force
 want='No snapshot is currently being restored' until_said "$client" snapshots status
 diff <(ask 8101 GET /secrets) <(ask 8102 GET /secrets)
+# The same restore once more, watched as it goes, and taken back.
+ask 8102 PUT /secrets/latest '{"value":"x"}' >/dev/null
+before=$(ask 8102 GET /secrets)
+restore=$(ask 8102 POST /snapshots/monday/restore '{"force":true}' | grep -o '"id":"[^"]*"' | cut -d'"' -f4)
+ask 8102 GET "/executions/$restore/progress" >"$work/events"
+[ "$(grep -c '^data: ' "$work/events")" -gt 2 ]
+head -1 "$work/events" | grep -q '"status":"started"'
+tail -2 "$work/events" | grep -q '"status":"terminated"'
+grep -q '✓ put .* in place' "$work/events"
+echo "watched: $(grep -c '^data: ' "$work/events") events, the last says that it has ended"
+diff <(ask 8101 GET /secrets) <(ask 8102 GET /secrets)
+undo=$(ask 8102 POST "/executions/$restore/undo" | grep -o '"id":"[^"]*"' | cut -d'"' -f4)
+ask 8102 GET "/executions/$undo/progress" | tail -2 | grep -q '"status":"terminated"'
+[ "$before" = "$(ask 8102 GET /secrets)" ]
+echo "undone: what was there before is there again"
 cfy snapshots delete monday
 head -c 30000 "$work/monday.zip" >"$work/cut.zip"
 want='cut off\|damaged' refused "$client" snapshots upload "$work/cut.zip" -s cut
