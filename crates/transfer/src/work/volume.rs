@@ -90,3 +90,62 @@ fn changed(part: &Part, what: &str) -> Error {
         .on(part.snapshot.clone())
         .advise("Check the storage below it; take another snapshot and export that")
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use stillpoint_core::{CopyKind, ResourceRef};
+    use stillpoint_iaas::Extent;
+
+    use super::*;
+
+    /// Nothing but zeros, so many.
+    #[derive(Debug)]
+    struct Zeros(u64);
+
+    #[async_trait]
+    impl VolumeBytes for Zeros {
+        async fn size(&self, _: &ResourceRef) -> Result<u64> {
+            Ok(self.0)
+        }
+
+        async fn extents(&self, _: &ResourceRef, _: u64) -> Result<Vec<Extent>> {
+            Ok(Vec::new())
+        }
+
+        async fn read(&self, _: &ResourceRef, _: u64, _: usize) -> Result<Bytes> {
+            Ok(Bytes::new())
+        }
+
+        async fn write(&self, _: &ResourceRef, _: u64, _: Bytes) -> Result<()> {
+            Ok(())
+        }
+
+        async fn flush(&self, _: &ResourceRef) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// One that was never verified has no digest that would tell.
+    #[tokio::test]
+    async fn a_part_whose_size_changed_is_refused() {
+        let part = Part {
+            disk: "root".to_owned(),
+            volume: "here/volume/v-1".parse().unwrap(),
+            snapshot: "here/snapshot/s-1".parse().unwrap(),
+            size: 1 << 20,
+            boot: true,
+            copy: CopyKind::Full,
+            digest: None,
+        };
+        for (size, changed) in [(1 << 19, true), (1 << 20, false), (1 << 21, true)] {
+            let (pieces, taken) = mpsc::sync_channel(4);
+            let read = read_volume(&Zeros(size), &part, &pieces, |_| Ok(())).await;
+            assert_eq!(read.is_err(), changed, "{size}");
+            if let Err(error) = read {
+                assert_eq!(error.kind(), ErrorKind::Corrupt);
+                assert!(taken.try_recv().is_err(), "something of it was packed");
+            }
+        }
+    }
+}
