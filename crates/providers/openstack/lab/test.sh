@@ -8,5 +8,7 @@ if [ ! -e "$OSLAB_DIR/pid/nova-compute.pid" ]; then
     trap './down.sh' EXIT
 fi
 ./up.sh
-cd ..
-STILLPOINT_OPENSTACK_LAB=$OSLAB_DIR cargo test --test cloud -- --ignored --nocapture --test-threads=1 "$@"
+# With the features of the whole workspace, as its other tests: nothing is built anew for these.
+# Most of their time they wait for the cloud, so several run at once.
+STILLPOINT_OPENSTACK_LAB=$OSLAB_DIR cargo test --workspace --all-features --test cloud \
+    -- --ignored --nocapture --test-threads=3 "$@"

@@ -134,6 +134,9 @@ c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=5)
 c.request("GET", sys.argv[2]); sys.exit(0 if c.getresponse().status < 500 else 1)
 PY
 }
+as_written() { # FUNCTION: its name and a digest of its text: a stamp that a change of it outdates
+  echo "$1-$(declare -f "$1" | md5sum | cut -c1-8)"
+}
 once() { # STAMP CMD...: run once per state directory
   local stamp=$DIR/stamp/$1; shift
   [ -e "$stamp" ] && return
@@ -761,7 +764,7 @@ wait $b
 ( once schema-nova sync_log nova init_nova ) & b=$!
 wait_for rabbitmq 90 tcp_up $P_AMQP
 wait_for keystone 60 http_up $P_KEYSTONE /v3
-once catalog catalog
+once "$(as_written catalog)" catalog
 spawn glance-api       $(svc) glance-api       --config-file "$DIR/etc/glance/glance-api.conf"
 spawn cinder-api       $(svc) cinder-api       --config-file "$DIR/etc/cinder/cinder.conf"
 spawn cinder-scheduler $(svc) cinder-scheduler --config-file "$DIR/etc/cinder/cinder.conf"
@@ -781,7 +784,7 @@ wait_for placement      90 http_up $P_PLACEMENT /
 wait_for neutron-server 90 http_up $P_NEUTRON /
 wait_for nova-api-os-compute 90 http_up $P_NOVA /
 once flavors flavors
-once quotas quotas
+once "$(as_written quotas)" quotas
 compute_ready >"$DIR/log/ready.log" 2>&1 || die "services not up: $(cat "$DIR/log/ready.log")"
 say "ready"
 echo "$DIR/clouds.yaml"

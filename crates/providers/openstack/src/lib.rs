@@ -126,7 +126,7 @@
 //!
 //! `cargo test` needs no cloud: a server gives again what a real one was heard to say. `lab/test.sh`
 //! starts a real one on a Debian 12 machine (Keystone, Nova with libvirt, Cinder, Glance; root, 2.5
-//! GB of memory) and runs the conformance kit, whole jobs, faults and the example against it.
+//! GB of memory) and runs the conformance kit, whole jobs and faults against it.
 
 mod api;
 mod builder;

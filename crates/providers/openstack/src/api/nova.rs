@@ -26,6 +26,7 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) status: String,
     pub(crate) created: Option<String>,
+    pub(crate) updated: Option<String>,
     #[serde(default)]
     pub(crate) metadata: BTreeMap<String, String>,
     /// An object where it booted from an image, an empty text where from a volume.

@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
 use stillpoint_iaas::{Observation, Ticket};
 
 use super::{Ask, root_of};
 use crate::api::cinder::REVERT;
-use crate::cloud::{done, found, running};
+use crate::api::nova::Server;
+use crate::cloud::{done, found, running, time};
 use crate::config::Service;
 use crate::leases::busy;
 use crate::made::failed;
@@ -132,7 +134,15 @@ impl Ask<'_> {
                 left: Vec::new(),
             },
             (true, false) if seen.status == "REBUILD" => running(),
+            // Nova starts what it rebuilt, and only then stops it as it was.
+            (true, false) if !seen.is_off() && changed_lately(&seen) => running(),
             (true, false) => done(),
         })
     }
+}
+
+/// Whether Nova may not be done with it, though it says so. Later somebody else has started it.
+fn changed_lately(server: &Server) -> bool {
+    let at = time(server.updated.as_deref());
+    at.is_some_and(|at| Timestamp::now().duration_since(at) < SignedDuration::from_mins(1))
 }

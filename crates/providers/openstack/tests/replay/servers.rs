@@ -324,3 +324,40 @@ async fn filesystem_consistency_is_refused_where_nothing_freezes() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("Crash reachable"), "{error}");
 }
+
+#[tokio::test]
+async fn a_rebuilt_root_disk_is_done_when_its_instance_is_off_again() {
+    let replay = Replay::new().await;
+    let prod = provider(&replay);
+    let revert = Operation::Revert {
+        volume: reference(&format!("volume/root-of-{SERVER}")),
+        to: reference("image/i"),
+    };
+    let rebuilt = |status: &str, power: u64, updated: String| {
+        let mut server = Answer::recorded("01-image-backed", 12);
+        let body = &mut server.body["server"];
+        body["metadata"]["stillpoint.reverted"] = key().as_str().into();
+        body["status"] = status.into();
+        body["OS-EXT-STS:task_state"] = Value::Null;
+        body["OS-EXT-STS:power_state"] = power.into();
+        body["updated"] = updated.into();
+        replay.instead("GET", &on_server(""), server);
+    };
+    let now = || {
+        jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string()
+    };
+    // As Nova has it for a moment, before it stops what it started.
+    rebuilt("ACTIVE", 1, now());
+    let seen = observe(&prod, &revert).await;
+    assert!(matches!(seen, Observation::Running { .. }), "{seen:?}");
+    for (status, power, updated) in [
+        ("SHUTOFF", 4, now()),
+        ("ACTIVE", 1, "2026-11-20T23:40:13Z".to_owned()),
+    ] {
+        rebuilt(status, power, updated);
+        let seen = observe(&prod, &revert).await;
+        assert!(matches!(seen, Observation::Done { .. }), "{seen:?}");
+    }
+}
