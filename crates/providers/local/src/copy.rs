@@ -14,6 +14,9 @@ use crate::jobs::Job;
 /// How much is copied between two looks at whether to stop.
 const CHUNK: u64 = 8 << 20;
 
+/// How far the copy gets before the disk is told to begin with it: each telling costs time.
+const BEHIND: u64 = 32 << 20;
+
 /// Read and written at a time where the kernel cannot copy by itself.
 const BUFFER: usize = 1 << 20;
 
@@ -60,7 +63,7 @@ pub(crate) fn copy(
     failpoint::did(|| Did::Filled(to));
     let mut in_kernel = method != Method::ReadWrite;
     let mut buffer = Vec::new();
-    let mut passed = 0;
+    let (mut passed, mut begun) = (0, 0);
     while let Some(extent) = extents::next(from, passed, size)? {
         job.advance(extent.offset - passed);
         let mut at = extent.offset;
@@ -81,8 +84,11 @@ pub(crate) fn copy(
                 read_write(from, to, at, length, &mut buffer)?
             };
             failpoint::did(|| Did::Filled(to));
-            begin_to_write_back(to, at, copied);
             at += copied;
+            if at - begun >= BEHIND {
+                begin_to_write_back(to, begun, at - begun);
+                begun = at;
+            }
             job.advance(copied);
         }
         passed = at;
