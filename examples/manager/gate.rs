@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use stillpoint::control::{Component, Dump, Site, Stage};
+use stillpoint::control::LockOnly;
 use stillpoint::{Error, ErrorKind, Result};
 
 /// For how long writes on their way are waited for.
@@ -53,19 +53,7 @@ impl Drop for Pass {
     }
 }
 
-impl Component for Gate {
-    fn dump(&self, _: &mut Dump<'_, '_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn stage(&self, _: &Stage<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn cut_over(&self, _: &Site) -> Result<()> {
-        Ok(())
-    }
-
+impl LockOnly for Gate {
     fn lock(&self, holder: &str) -> Result<()> {
         self.with(|inner| match &inner.holder {
             Some(other) if other != holder => {

@@ -4,9 +4,9 @@
 //! All of such work can be begun again under its key, and finds what it had done. So to observe
 //! what does not run, after a crash, is to go on with it.
 
-mod jobs;
 mod line;
 mod stop;
+mod tasks;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use serde_json::Value;
 use stillpoint_core::{Error, Result, World};
 use stillpoint_iaas::{OperationKey, Ticket};
 
-use self::jobs::Jobs;
 pub use self::line::{Line, Meter};
 pub use self::stop::{Stop, stopped};
+use self::tasks::Tasks;
 use crate::executor::{CustomObservation, CustomWork, Executor};
 
 /// What runs in the background of this process, as an embedder writes it.
@@ -61,7 +61,7 @@ pub struct Failed {
 #[derive(Debug)]
 pub struct Background<W> {
     does: W,
-    jobs: Jobs,
+    tasks: Tasks,
 }
 
 impl Failed {
@@ -92,12 +92,12 @@ impl From<Error> for Failed {
 impl<W: BackgroundWork> Background<W> {
     /// Nothing runs yet.
     pub fn new(does: W) -> Self {
-        let jobs = Jobs::default();
-        Self { does, jobs }
+        let tasks = Tasks::default();
+        Self { does, tasks }
     }
 
     fn start(&self, key: &OperationKey, work: &CustomWork) -> Result<()> {
-        self.jobs
+        self.tasks
             .start(key, |line| self.does.begin(key, work, line))
     }
 
@@ -125,7 +125,7 @@ impl<W: BackgroundWork> Executor for Background<W> {
         _ticket: Option<&Ticket>,
     ) -> Result<CustomObservation> {
         loop {
-            if let Some(known) = self.jobs.observe(key).await {
+            if let Some(known) = self.tasks.observe(key).await {
                 return Ok(known.unwrap_or_else(|failed| self.seen(failed)));
             }
             if let Err(error) = self.start(key, work) {
@@ -135,7 +135,7 @@ impl<W: BackgroundWork> Executor for Background<W> {
     }
 
     async fn cancel(&self, key: &OperationKey, _work: &CustomWork) -> Result<()> {
-        self.jobs.cancel(key);
+        self.tasks.cancel(key);
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ use self::client::Session;
 use self::shadow::{FromCloudify, Migrate};
 use crate::component::{Component, LeftOut};
 use crate::dump::Dump;
-use crate::locks::lock;
+use crate::mutex::lock;
 use crate::probe::Token;
 use crate::site::Site;
 use crate::stage::Stage;

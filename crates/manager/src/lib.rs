@@ -50,7 +50,7 @@
 //! # Components
 //!
 //! [`Component`] is the trait; [`Database`], [`Files`] (and [`Files::credentials`]) and [`Agents`]
-//! are ready. What every archive says of the whole is [`Metadata`]: versions, schema revisions, when
+//! are ready, and [`LockOnly`] is for what has a lock and no data. What every archive says of the whole is [`Metadata`]: versions, schema revisions, when
 //! all was locked, and what was left out, and why.
 //!
 //! # Capturing
@@ -96,9 +96,11 @@ mod failure;
 mod files;
 mod keys;
 mod levels;
+mod lock_only;
 mod locks;
 mod manager;
 mod metadata;
+mod mutex;
 mod plan;
 mod preflight;
 mod probe;
@@ -117,6 +119,7 @@ pub use crate::component::{Component, LeftOut};
 pub use crate::database::{Database, Server};
 pub use crate::dump::Dump;
 pub use crate::files::{Copying, Files};
+pub use crate::lock_only::LockOnly;
 pub use crate::manager::{Manager, ManagerBuilder};
 pub use crate::metadata::{About, Metadata, Window};
 pub use crate::probe::Token;

@@ -1,11 +1,10 @@
 //! Locking the components in levels, and unlocking them in reverse, whatever happened.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use stillpoint_core::{Error, ErrorKind, Result, World};
 
 use crate::failure::guarded;
 use crate::manager::{Inner, Named};
+use crate::mutex::lock;
 
 /// How often an unlock is tried at once.
 const TRIES: u32 = 3;
@@ -96,9 +95,4 @@ impl Inner {
         let numbers = self.levels.get(level).into_iter().flatten();
         numbers.map(|at| &self.components[*at])
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each change is one step, so what a panic left is whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

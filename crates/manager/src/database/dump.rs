@@ -12,7 +12,7 @@ use super::schema::{counting, quoted, tables};
 use super::{DUMP, Database, ROWS};
 use crate::dump::Dump;
 use crate::failure::of_writing;
-use crate::locks::lock;
+use crate::mutex::lock;
 
 /// The key under which `pg_dump` says that no command may follow. Our own does that on a restore.
 const RESTRICT: &str = "stillpoint";

@@ -17,8 +17,8 @@ use stillpoint_core::Result;
 use stillpoint_engine::{Engine, Job, Request};
 use stillpoint_manager::depot::Depot;
 use stillpoint_manager::{
-    Archives, Component, Database, Dump, Files, Manager, ManagerBuilder, Records, RestoreManager,
-    SecretKey, Server, Site, Stage,
+    Archives, Database, Files, LockOnly, Manager, ManagerBuilder, Records, RestoreManager,
+    SecretKey, Server,
 };
 use stillpoint_state::{Memory, State};
 use tempfile::TempDir;
@@ -187,19 +187,7 @@ impl Lock {
     }
 }
 
-impl Component for Lock {
-    fn dump(&self, _: &mut Dump<'_, '_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn stage(&self, _: &Stage<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn cut_over(&self, _: &Site) -> Result<()> {
-        Ok(())
-    }
-
+impl LockOnly for Lock {
     fn lock(&self, holder: &str) -> Result<()> {
         self.0.lock().unwrap().insert(holder.to_owned());
         Ok(())

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_engine::{Engine, Job, JobQuery, Request};
-use stillpoint_manager::{Component, Dump, NAME, RestoreManager, SecretKey, Server, Site, Stage};
+use stillpoint_manager::{LockOnly, NAME, RestoreManager, SecretKey, Server};
 use stillpoint_state::{Batch, Committed, Entry, Redb, Revision, Scan, State};
 use tokio::sync::Notify;
 
@@ -23,19 +23,7 @@ use crate::{End, KILL_AT, STOP_AT, Story};
 #[derive(Debug)]
 struct LockFile(PathBuf);
 
-impl Component for LockFile {
-    fn dump(&self, _: &mut Dump<'_, '_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn stage(&self, _: &Stage<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn cut_over(&self, _: &Site) -> Result<()> {
-        Ok(())
-    }
-
+impl LockOnly for LockFile {
     fn lock(&self, holder: &str) -> Result<()> {
         match fs::read_to_string(&self.0) {
             Ok(other) if other != holder => Err(Error::new(ErrorKind::Busy, "locked by another")),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use stillpoint_core::{Error, ErrorKind, Result};
-use stillpoint_manager::{Component, Dump, SecretKey, Site, Stage};
+use stillpoint_manager::{LockOnly, SecretKey};
 
 use crate::Plain;
 
@@ -16,19 +16,7 @@ struct Noted {
     said: Arc<Mutex<Vec<String>>>,
 }
 
-impl Component for Noted {
-    fn dump(&self, _: &mut Dump<'_, '_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn stage(&self, _: &Stage<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn cut_over(&self, _: &Site) -> Result<()> {
-        Ok(())
-    }
-
+impl LockOnly for Noted {
     fn depends_on(&self) -> &[String] {
         &self.needs
     }

@@ -16,19 +16,19 @@ use crate::shared::lock;
 
 /// What runs. Dropping it asks everything to stop.
 #[derive(Debug, Default)]
-pub(super) struct Jobs {
-    running: Mutex<HashMap<OperationKey, Job>>,
+pub(super) struct Tasks {
+    running: Mutex<HashMap<OperationKey, Task>>,
     /// Cancelled before anybody here knew of it: after a crash the two orders are possible.
     stopped: Mutex<HashSet<OperationKey>>,
 }
 
 #[derive(Debug)]
-struct Job {
+struct Task {
     status: watch::Receiver<Status>,
     stop: Stop,
 }
 
-impl Jobs {
+impl Tasks {
     /// Starts the work under this key, unless it runs.
     pub(super) fn start(
         &self,
@@ -50,7 +50,7 @@ impl Jobs {
             // Who no longer listens asks again by the key.
             let _ = sender.send(over);
         });
-        running.insert(key.clone(), Job { status, stop });
+        running.insert(key.clone(), Task { status, stop });
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Jobs {
     }
 }
 
-impl Drop for Jobs {
+impl Drop for Tasks {
     fn drop(&mut self) {
         for running in lock(&self.running).values() {
             running.stop.ask();
