@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use stillpoint_core::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
@@ -19,21 +21,43 @@ pub(super) struct Job {
     pub(super) reply: oneshot::Sender<Result<Committed>>,
 }
 
+/// Of the time that the last commit took, what the next may wait for those who were answered then.
+const WAIT_FOR_THEM: u32 = 10;
+
 /// Commits what comes, until no more can come.
 ///
 /// Whatever waits is committed together: while one group goes to the disk, the next gathers.
 pub(super) fn run(shared: &Shared, mut queue: mpsc::Receiver<Job>) {
     // The newest revision, as far as it is known without asking.
     let mut newest = None;
-    while let Some(first) = queue.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP
-            && let Ok(next) = queue.try_recv()
-        {
-            group.push(next);
+    let (mut answered, mut took) = (0, Duration::ZERO);
+    loop {
+        let group = gather(&mut queue, answered, took / WAIT_FOR_THEM);
+        if group.is_empty() {
+            return;
         }
+        answered = group.len();
+        let started = Instant::now();
         commit(shared, &mut newest, group);
+        took = started.elapsed();
     }
+}
+
+/// What is to be committed next; nothing once no more can come.
+///
+/// Who was answered just now mostly has the next batch soon. Committed without waiting for them, a
+/// first one would go alone, and all others wait for it.
+fn gather(queue: &mut mpsc::Receiver<Job>, answered: usize, wait: Duration) -> Vec<Job> {
+    let mut group = Vec::new();
+    queue.blocking_recv_many(&mut group, GROUP);
+    let first = Instant::now();
+    while !group.is_empty() && group.len() < answered && first.elapsed() < wait {
+        match queue.try_recv() {
+            Ok(next) => group.push(next),
+            Err(_) => thread::yield_now(),
+        }
+    }
+    group
 }
 
 /// Nobody is answered before the whole group is durable: a refusal may rest on a batch before it
