@@ -30,6 +30,11 @@ pub trait BackgroundWork: fmt::Debug + Send + Sync + 'static {
     /// Where there is no such work: nothing was changed.
     fn begin(&self, key: &OperationKey, work: &CustomWork, line: Line) -> Result<Running>;
 
+    /// Bytes that this work would move: see [`Executor::size`].
+    fn size(&self, _work: &CustomWork) -> BoxFuture<'static, u64> {
+        Box::pin(async { 0 })
+    }
+
     /// Whether work that failed so may have left something behind, where it did not say
     /// [itself](Failed::leaving). As a rule: where nobody knows.
     fn may_have_left(&self, error: &Error) -> bool {
@@ -40,6 +45,10 @@ pub trait BackgroundWork: fmt::Debug + Send + Sync + 'static {
 impl<W: BackgroundWork> BackgroundWork for Arc<W> {
     fn begin(&self, key: &OperationKey, work: &CustomWork, line: Line) -> Result<Running> {
         (**self).begin(key, work, line)
+    }
+
+    fn size(&self, work: &CustomWork) -> BoxFuture<'static, u64> {
+        (**self).size(work)
     }
 
     fn may_have_left(&self, error: &Error) -> bool {
@@ -137,6 +146,10 @@ impl<W: BackgroundWork> Executor for Background<W> {
     async fn cancel(&self, key: &OperationKey, _work: &CustomWork) -> Result<()> {
         self.tasks.cancel(key);
         Ok(())
+    }
+
+    async fn size(&self, work: &CustomWork) -> u64 {
+        self.does.size(work).await
     }
 }
 

@@ -33,6 +33,12 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
 
     /// Asks it to stop; what came of that is then observed.
     async fn cancel(&self, key: &OperationKey, work: &CustomWork) -> Result<()>;
+
+    /// Bytes that this work would move, as near as can be told beforehand; 0 where it cannot. It is
+    /// asked while a plan is made, for the progress of its job.
+    async fn size(&self, _work: &CustomWork) -> u64 {
+        0
+    }
 }
 
 /// How requests of an embedder's own become plans: what

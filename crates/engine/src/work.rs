@@ -93,6 +93,14 @@ impl Workshop {
         self.check_manager(source.provider()).is_ok()
     }
 
+    /// Bytes that an executor would move for this.
+    pub(crate) async fn size(&self, executor: &str, work: &CustomWork) -> u64 {
+        match self.executors.get(executor) {
+            Some(executor) => executor.size(work).await,
+            None => 0,
+        }
+    }
+
     /// Refuses an executor that is not there, or whose name is that of a provider: who reads
     /// `prod/instance/self` must know which of them it is of.
     pub(crate) fn check_manager(&self, executor: &str) -> Result<()> {

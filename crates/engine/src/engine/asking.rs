@@ -39,7 +39,12 @@ impl Engine {
                 executor,
                 name,
                 schedule,
-            } => planner.capture(request.clone(), executor, name, schedule.as_deref()),
+            } => {
+                let request = request.clone();
+                planner
+                    .capture(request, executor, name, schedule.as_deref())
+                    .await
+            }
             Request::Custom(custom) => {
                 let planner = shared.planners.get(&custom.planner).ok_or_else(|| {
                     let message = format!("nobody plans requests of `{}`", custom.planner);

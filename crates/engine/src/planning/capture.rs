@@ -8,7 +8,7 @@ use stillpoint_restore::{Phase, Plan, Step};
 use super::delete::pinned;
 use super::{MOVING, Planner, build};
 use crate::action::Action;
-use crate::executor::ManagerWork;
+use crate::executor::{CustomWork, ManagerWork};
 use crate::instant::Instant;
 use crate::plan::{Change, Claim, Effect, JobPlan};
 use crate::request::Request;
@@ -17,7 +17,7 @@ use crate::store::encode_value;
 
 impl Planner<'_> {
     /// One step, which is discarded again where it cannot be finished.
-    pub(crate) fn capture(
+    pub(crate) async fn capture(
         &self,
         request: Request,
         executor: &str,
@@ -32,7 +32,16 @@ impl Planner<'_> {
         let discard = ManagerWork::Discard {
             captured: serde_json::Value::Null,
         };
-        let step = Step::new("capture", action(executor, &capture)?)
+        let mut does = action(executor, &capture)?;
+        if let Action::Custom { body, bytes, .. } = &mut does {
+            let work = CustomWork {
+                body: body.clone(),
+                inputs: Vec::new(),
+                output: None,
+            };
+            *bytes = self.workshop.size(executor, &work).await;
+        }
+        let step = Step::new("capture", does)
             .title(format!("capture the manager by `{executor}`"))
             .phase(Phase::Applying)
             .deadline(MOVING)
