@@ -1,13 +1,17 @@
 //! What snapshots of Cloudify Managers come to here, and what has no place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 
 use stillpoint::control::cloudify::{Era, Snapshot};
 use stillpoint::{Error, ErrorKind, Result};
 
 use crate::ask::literal;
-use crate::copied::{Row, tables};
+use crate::copied::each;
 use crate::plane::{BLUEPRINTS, KEYS, PLUGINS};
+
+#[cfg(test)]
+mod tests;
 
 /// The tenant of all that has none.
 const DEFAULT: &str = "default_tenant";
@@ -46,167 +50,193 @@ pub(crate) fn file(era: Era, path: &str, folder: &str) -> Option<String> {
     (place == folder).then_some(path)
 }
 
-/// What is placed, by kind and in the order in which it refers to each other.
-#[derive(Default)]
-struct Placed {
+/// The columns of a dump that something here comes of.
+const COLUMNS: [&str; 7] = [
+    "_blueprint_fk",
+    "_storage_id",
+    "_tenant_id",
+    "blueprint_id",
+    "id",
+    "name",
+    "username",
+];
+
+/// What is placed goes out as SQL at once; of it only ids are held.
+struct Placer<'a> {
+    sql: &'a mut dyn Write,
+    unplaced: &'a mut dyn FnMut(String),
+    /// Those that are there by now.
     tenants: BTreeSet<String>,
-    /// Statements, and the ids that are taken by now.
-    sql: BTreeMap<&'static str, (Vec<String>, BTreeSet<String>)>,
-    unplaced: Vec<String>,
+    /// The ids that are taken by now, by kind.
+    taken: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-/// The SQL of a whole database.
+/// Opens the member `pg_data`, up to 6.4 a dump of the database, from its start.
+type Dump<'a> = dyn Fn() -> Result<Box<dyn Read>> + 'a;
+
+/// Writes the SQL of a whole database.
 pub(crate) fn rows(
     schema: &str,
     snapshot: &Snapshot,
+    dump: &Dump<'_>,
+    sql: &mut dyn Write,
     unplaced: &mut dyn FnMut(String),
-) -> Result<String> {
-    let mut placed = Placed::default();
+) -> Result<()> {
+    sql.write_all(schema.as_bytes()).map_err(writing)?;
+    let mut placer = Placer {
+        sql,
+        unplaced,
+        tenants: BTreeSet::new(),
+        taken: BTreeMap::new(),
+    };
     match snapshot.era() {
-        Era::A | Era::B | Era::C => placed.dumped(snapshot)?,
-        _ => placed.entities(snapshot)?,
+        Era::A => (placer.unplaced)("all of its Elasticsearch data".to_owned()),
+        Era::B | Era::C => placer.dumped(dump)?,
+        _ => placer.entities(snapshot)?,
     }
-    placed.files(snapshot);
-    placed.unplaced.into_iter().for_each(unplaced);
-    let mut sql = schema.to_owned();
-    for tenant in placed.tenants {
-        let tenant = literal(&tenant);
-        sql += &format!("INSERT INTO tenants VALUES ({tenant}) ON CONFLICT DO NOTHING;\n");
-    }
-    for kind in ["blueprints", "deployments", "plugins", "secrets"] {
-        if let Some((statements, _)) = placed.sql.remove(kind) {
-            sql += &statements.concat();
-        }
-    }
-    Ok(sql)
+    placer.files(snapshot);
+    Ok(())
 }
 
-impl Placed {
+impl Placer<'_> {
     /// Adds a row, unless its id is another tenant's already: here ids are of all tenants.
-    fn add(&mut self, kind: &'static str, tenant: &str, id: &str, values: &[(&str, &str)]) {
-        let (statements, taken) = self.sql.entry(kind).or_default();
-        if !taken.insert(id.to_owned()) {
-            self.unplaced.push(format!(
+    fn add(
+        &mut self,
+        kind: &'static str,
+        tenant: &str,
+        id: &str,
+        values: &[(&str, &str)],
+    ) -> Result<()> {
+        if !self.taken.entry(kind).or_default().insert(id.to_owned()) {
+            (self.unplaced)(format!(
                 "{kind} {id} of {tenant}: another tenant has that id"
             ));
-            return;
+            return Ok(());
         }
-        self.tenants.insert(tenant.to_owned());
+        self.tenant(tenant)?;
         let key = if kind == "secrets" { "key" } else { "id" };
         let names: String = values.iter().map(|(name, _)| format!(", {name}")).collect();
         let given: String = values
             .iter()
             .map(|(_, it)| format!(", {}", literal(it)))
             .collect();
-        statements.push(format!(
-            "INSERT INTO {kind} ({key}, tenant_name{names}) VALUES ({}, {}{given});\n",
-            literal(id),
-            literal(tenant)
-        ));
+        let (id, tenant) = (literal(id), literal(tenant));
+        writeln!(
+            self.sql,
+            "INSERT INTO {kind} ({key}, tenant_name{names}) VALUES ({id}, {tenant}{given});"
+        )
+        .map_err(writing)
     }
 
-    /// Up to 6.4: rows of a dump.
-    fn dumped(&mut self, snapshot: &Snapshot) -> Result<()> {
-        if snapshot.era() == Era::A {
-            self.unplaced
-                .push("all of its Elasticsearch data".to_owned());
+    fn tenant(&mut self, name: &str) -> Result<()> {
+        if !self.tenants.insert(name.to_owned()) {
             return Ok(());
         }
-        let bytes = snapshot.files().read("pg_data").map_err(|error| {
-            Error::new(ErrorKind::Corrupt, format!("pg_data: {error}")).advise("Use another copy")
-        })?;
-        let tables = tables(&String::from_utf8_lossy(&bytes));
-        let of = |table: &str| tables.get(table).map(Vec::as_slice).unwrap_or_default();
-        let get = |row: &Row, column: &str| row.get(column).cloned().flatten();
-        let named = |table: &str, key: &str, name: &str| -> BTreeMap<String, String> {
-            let pairs = of(table).iter();
-            pairs
-                .filter_map(|row| Some((get(row, key)?, get(row, name)?)))
-                .collect()
-        };
-        let tenants = named("tenants", "id", "name");
-        let blueprints = named("blueprints", "_storage_id", "id");
-        let tenant = |row: &Row| {
-            let id = get(row, "_tenant_id");
-            id.and_then(|id| tenants.get(&id).cloned())
-                .unwrap_or_else(|| DEFAULT.to_owned())
-        };
-        self.tenants.extend(tenants.values().cloned());
-        for (table, rows) in &tables {
-            for row in rows {
-                let Some(id) = get(row, "id") else { continue };
-                match table.as_str() {
-                    "blueprints" => self.add("blueprints", &tenant(row), &id, &[]),
-                    "plugins" => self.add("plugins", &tenant(row), &id, &[]),
-                    "deployments" => {
-                        let by_key = get(row, "_blueprint_fk");
-                        let blueprint = by_key.and_then(|key| blueprints.get(&key).cloned());
-                        match blueprint.or_else(|| get(row, "blueprint_id")) {
-                            Some(it) => {
-                                self.add(
-                                    "deployments",
-                                    &tenant(row),
-                                    &id,
-                                    &[("blueprint_id", &it)],
-                                );
-                            }
-                            None => self
-                                .unplaced
-                                .push(format!("deployment {id}: of no blueprint")),
-                        }
-                    }
-                    "secrets" => self.unplaced.push(format!(
-                        "secret {id}: it is encrypted by a key of the manager that it is of"
-                    )),
-                    "users" => {
-                        let name = get(row, "username").unwrap_or(id);
-                        self.unplaced
-                            .push(format!("user {name}: the password has another hash here"));
-                    }
-                    _ => {}
+        let name = literal(name);
+        writeln!(
+            self.sql,
+            "INSERT INTO tenants VALUES ({name}) ON CONFLICT DO NOTHING;"
+        )
+        .map_err(writing)
+    }
+
+    /// Up to 6.4: rows of a dump. It is read twice, since deployments may stand before what they
+    /// refer to; the second time their names are known.
+    fn dumped(&mut self, dump: &Dump<'_>) -> Result<()> {
+        let mut tenants: BTreeMap<String, String> = BTreeMap::new();
+        let mut blueprints: Vec<(String, Option<String>)> = Vec::new();
+        let mut by_key: BTreeMap<String, String> = BTreeMap::new();
+        each(dump()?, &COLUMNS, |table, row| {
+            let owned = |column: &str| row.get(column).map(str::to_owned);
+            match (table, owned("id")) {
+                ("tenants", Some(id)) => {
+                    tenants.extend(owned("name").map(|name| (id, name)));
                 }
+                ("blueprints", Some(id)) => {
+                    by_key.extend(owned("_storage_id").map(|key| (key, id.clone())));
+                    blueprints.push((id, owned("_tenant_id")));
+                }
+                _ => {}
             }
-            let known = ["blueprints", "deployments", "plugins", "secrets", "users"];
-            let placed = known.contains(&table.as_str()) || NO_CONTENT.contains(&table.as_str());
-            if !placed && !rows.is_empty() {
-                self.unplaced
-                    .push(format!("{} rows of table {table}", rows.len()));
+            Ok(())
+        })?;
+        let tenant = |id: Option<&str>| {
+            let name = id.and_then(|id| tenants.get(id));
+            name.map_or(DEFAULT, String::as_str)
+        };
+        for name in tenants.values() {
+            self.tenant(name)?;
+        }
+        for (id, of) in &blueprints {
+            self.add("blueprints", tenant(of.as_deref()), id, &[])?;
+        }
+        let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+        each(dump()?, &COLUMNS, |table, row| {
+            let tenant = tenant(row.get("_tenant_id"));
+            let id = row.get("id").unwrap_or_default();
+            match table {
+                "blueprints" => {}
+                "plugins" => self.add("plugins", tenant, id, &[])?,
+                "deployments" => {
+                    let key = row.get("_blueprint_fk").and_then(|it| by_key.get(it));
+                    let named = key.map(String::as_str).or_else(|| row.get("blueprint_id"));
+                    match named {
+                        Some(it) => {
+                            self.add("deployments", tenant, id, &[("blueprint_id", it)])?;
+                        }
+                        None => (self.unplaced)(format!("deployment {id}: of no blueprint")),
+                    }
+                }
+                "secrets" => (self.unplaced)(format!(
+                    "secret {id}: it is encrypted by a key of the manager that it is of"
+                )),
+                "users" => {
+                    let name = row.get("username").unwrap_or(id);
+                    (self.unplaced)(format!("user {name}: the password has another hash here"));
+                }
+                table if NO_CONTENT.contains(&table) => {}
+                table => *counted.entry(table.to_owned()).or_default() += 1,
             }
+            Ok(())
+        })?;
+        for (table, rows) in counted {
+            (self.unplaced)(format!("{rows} rows of table {table}"));
         }
         Ok(())
     }
 
-    /// From 7.0 on: entities.
+    /// From 7.0 on: entities, and blueprints before what refers to them.
     fn entities(&mut self, snapshot: &Snapshot) -> Result<()> {
-        self.tenants.extend(snapshot.tenants().unwrap_or_default());
-        let all = snapshot.entities().map_err(|error| {
+        for tenant in snapshot.tenants().unwrap_or_default() {
+            self.tenant(&tenant)?;
+        }
+        let mut all = snapshot.entities().map_err(|error| {
             Error::new(ErrorKind::Corrupt, error.to_string()).advise("Use another copy")
         })?;
+        all.sort_by_key(|it| it.kind != "blueprints");
         let mut counted: BTreeMap<String, usize> = BTreeMap::new();
         for entities in all {
             let tenant = entities.tenant.as_deref().unwrap_or(DEFAULT);
             for item in &entities.items {
                 let text = |name: &str| item[name].as_str().unwrap_or_default();
                 match entities.kind.as_str() {
-                    "tenants" => {
-                        self.tenants.insert(text("name").to_owned());
-                    }
-                    "blueprints" => self.add("blueprints", tenant, text("id"), &[]),
-                    "plugins" => self.add("plugins", tenant, text("id"), &[]),
+                    "tenants" => self.tenant(text("name"))?,
+                    "blueprints" => self.add("blueprints", tenant, text("id"), &[])?,
+                    "plugins" => self.add("plugins", tenant, text("id"), &[])?,
                     "deployments" => {
                         let blueprint = [("blueprint_id", text("blueprint_id"))];
-                        self.add("deployments", tenant, text("id"), &blueprint);
+                        self.add("deployments", tenant, text("id"), &blueprint)?;
                     }
                     "secrets" if item["value"].is_string() => {
-                        self.add("secrets", tenant, text("key"), &[("value", text("value"))]);
+                        self.add("secrets", tenant, text("key"), &[("value", text("value"))])?;
                     }
                     kind => *counted.entry(kind.to_owned()).or_default() += 1,
                 }
             }
         }
-        let counted = counted.into_iter();
-        self.unplaced
-            .extend(counted.map(|(kind, count)| format!("{count} {kind}")));
+        for (kind, count) in counted {
+            (self.unplaced)(format!("{count} {kind}"));
+        }
         Ok(())
     }
 
@@ -226,8 +256,12 @@ impl Placed {
                 *counted.entry(folder.to_owned()).or_default() += 1;
             }
         }
-        let counted = counted.into_iter();
-        self.unplaced
-            .extend(counted.map(|(folder, count)| format!("{count} files of {folder}")));
+        for (folder, count) in counted {
+            (self.unplaced)(format!("{count} files of {folder}"));
+        }
     }
+}
+
+fn writing(source: std::io::Error) -> Error {
+    Error::io("writing its rows", &source)
 }

@@ -1,6 +1,7 @@
 //! The control plane: what it has, where, and how that is told to Stillpoint.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,7 +102,10 @@ fn describe(
             "SELECT count(*) FROM users WHERE username <> 'admin'",
         )
         .revision("SELECT revision FROM schema_revision")
-        .from_cloudify(|snapshot, unplaced| cloudify::rows(SCHEMA, snapshot, unplaced));
+        .from_cloudify(|snapshot, stage, sql| {
+            let dump = || Ok(Box::new(stage.member("pg_data")?) as Box<dyn Read>);
+            cloudify::rows(SCHEMA, snapshot, &dump, sql, &mut |it| stage.unplaced(it))
+        });
     let files = |name: &'static str| {
         Files::new(folder.join(name))
             .after(["gate"])

@@ -67,6 +67,32 @@ def with_metadata(**keys):
     return change
 
 
+def with_many_rows(name):
+    """The archive of 5.0.5 with a dump of 400 MiB: half of each row can be packed."""
+    path = f"{work}/{name}.zip"
+    with zipfile.ZipFile(f"{archives}/cloudify-5.0.5.zip") as old:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+            for info in old.infolist():
+                if info.filename != "pg_data":
+                    new.writestr(info, b"" if info.is_dir() else old.read(info))
+                    continue
+                head, tail = old.read(info).split(b"COPY events (", 1)
+                columns, tail = tail.split(b"\n", 1)
+                with new.open("pg_data", "w") as dump:
+                    dump.write(head + b"COPY events (" + columns + b"\n")
+                    for number in range(400):
+                        row = f"{number}\t".encode() + os.urandom(2000).hex().encode() + b"a" * 4000 + b"\n"
+                        dump.write(row * (2**20 // len(row)))
+                    dump.write(tail)
+    return path
+
+
+def memory():
+    """The most that the manager has held at once, in MiB."""
+    with open(f"/proc/{serving.pid}/status") as status:
+        return next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmHWM"))
+
+
 def counts():
     kinds = ("blueprints", "deployments", "plugins", "secrets", "tenants")
     return {kind: ask("GET", f"/{kind}")[1]["metadata"]["pagination"]["total"] for kind in kinds}
@@ -135,6 +161,9 @@ try:
     few = with_metadata(stage_schema_revision=None, composer_schema_revision=None)
     probe("community", changed("5.0.5", "f", few), failed=place, then={"blueprints": 2, "deployments": 2})
     probe("old", f"{archives}/cloudify-4.0.zip", failed=place, then={"blueprints": 1, "deployments": 1})
+    probe("many-rows", with_many_rows("m"), failed="rows of table events", then={"blueprints": 2, "deployments": 2})
+    print(f"{'':<18} at most {memory()} MiB of memory")
+    assert memory() < 256, f"a dump of 400 MiB is held: {memory()} MiB"
     with open(f"{work}/cut.zip", "wb") as cut, open(f"{archives}/cloudify-7.1.zip", "rb") as whole:
         cut.write(whole.read()[:10_000])
     probe("truncated", f"{work}/cut.zip", refused="cut short")

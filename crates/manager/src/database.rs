@@ -3,12 +3,14 @@
 mod client;
 mod complaint;
 mod dump;
+mod fill;
 mod schema;
 mod shadow;
 mod swap;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -17,7 +19,8 @@ use stillpoint_core::Result;
 
 pub use self::client::Server;
 use self::client::Session;
-use self::shadow::{FromCloudify, Migrate};
+use self::fill::FromCloudify;
+use self::shadow::Migrate;
 use crate::component::{Component, LeftOut};
 use crate::dump::Dump;
 use crate::mutex::lock;
@@ -143,12 +146,14 @@ impl Database {
         self
     }
 
-    /// Makes the SQL of a whole database, schema and rows, from a snapshot of a Cloudify Manager.
-    /// What has no place in it is given to the second argument, item by item.
+    /// Writes the SQL of a whole database, schema and rows, from a snapshot of a Cloudify Manager: it
+    /// goes to `psql` as it is written, in one transaction, and is never held whole. Members that
+    /// are as large as a database are read [piece by piece](Stage::member), and what has no place
+    /// is [noted](Stage::unplaced), item by item.
     #[must_use]
     pub fn from_cloudify(
         mut self,
-        convert: impl Fn(&Snapshot, &mut dyn FnMut(String)) -> Result<String> + Send + Sync + 'static,
+        convert: impl Fn(&Snapshot, &Stage<'_>, &mut dyn Write) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
         self.cloudify = Some(Arc::new(convert));
         self

@@ -53,9 +53,16 @@ impl Stage<'_> {
     /// # Errors
     /// Those of the archive, also from the reader.
     pub fn reader(&self, name: &str) -> Result<impl Read + use<>> {
-        self.archive
-            .reader(&self.path(name))
-            .map_err(|error| of_archive(self.component, error))
+        self.member(&self.path(name))
+    }
+
+    /// Streams a member of the whole archive, by its path there.
+    ///
+    /// # Errors
+    /// Those of the archive, also from the reader.
+    pub fn member(&self, path: &str) -> Result<impl Read + use<>> {
+        let reader = self.archive.reader(path);
+        reader.map_err(|error| of_archive(self.component, error))
     }
 
     /// Reads a member whole, of at most so many bytes.

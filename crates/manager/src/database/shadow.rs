@@ -1,27 +1,21 @@
 //! The database that is restored into, beside the live one.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read as _, Write as _};
 use std::process::Stdio;
 
-use stillpoint_archive::cloudify::Snapshot;
 use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::client::{Server, failed, ident, literal};
 use super::dump::row;
+use super::fill::random;
 use super::schema::{counting, quoted};
-use super::{DUMP, Database, ROWS};
-use crate::failure::{of_archive, of_reading};
+use super::{Database, ROWS};
 use crate::metadata::CLOUDIFY;
 use crate::site::Site;
 use crate::stage::Stage;
 
 /// Brings a restored database to a manager's schema.
 pub(super) type Migrate = dyn Fn(&Server, Option<&str>) -> Result<()> + Send + Sync;
-
-/// Makes a database's SQL from a snapshot of a Cloudify Manager, and says what had no place in it.
-pub(super) type FromCloudify =
-    dyn Fn(&Snapshot, &mut dyn FnMut(String)) -> Result<String> + Send + Sync;
 
 /// Bytes of the largest list of tables that is read.
 const LONGEST: u64 = 16 << 20;
@@ -109,44 +103,6 @@ impl Database {
         maintenance.query(&create).map(drop)
     }
 
-    /// Fills it with what a snapshot of a Cloudify Manager comes to here.
-    fn convert(&self, stage: &Stage<'_>, shadow: &Server) -> Result<()> {
-        let Some(convert) = &self.cloudify else {
-            let message = "this database places nothing of Cloudify's";
-            return Err(Error::new(ErrorKind::Unsupported, message).advise("Leave it out"));
-        };
-        let failed = |error| of_archive("of a Cloudify Manager", error);
-        let snapshot = Snapshot::of(stage.archive()).map_err(failed)?;
-        let sql = convert(&snapshot, &mut |item| stage.unplaced(item))?;
-        shadow.transaction(&sql)
-    }
-
-    fn fill(&self, stage: &Stage<'_>, shadow: &Server) -> Result<()> {
-        let mut dump = BufReader::with_capacity(256 << 10, stage.reader(DUMP)?);
-        let arguments = ["--single-transaction", "-f", "-"];
-        let mut psql = shadow.psql(&arguments, Stdio::null())?;
-        let mut stdin = psql.stdin();
-        // From here on no line of the archive is a command to psql.
-        let mut sent = writeln!(stdin, "\\restrict {}", random()?);
-        let mut piece = vec![0; 256 << 10];
-        while sent.is_ok() {
-            stage.site().check()?;
-            let length = dump.read(&mut piece);
-            match length.map_err(|source| of_reading(DUMP, source))? {
-                0 => break,
-                length => sent = stdin.write_all(&piece[..length]),
-            }
-        }
-        if sent.is_err() {
-            // It has gone, and says why. What it was sent of a transaction is no part of anything.
-            drop(stdin);
-            psql.finish()?;
-            return sent.map_err(|source| failed("psql", &source));
-        }
-        drop(stdin);
-        psql.finish()
-    }
-
     /// Whether every table has as many rows as when the archive was made.
     fn check(&self, stage: &Stage<'_>, shadow: &Server) -> Result<()> {
         let rows: BTreeMap<String, u64> = serde_json::from_slice(&stage.bytes(ROWS, LONGEST)?)
@@ -207,16 +163,4 @@ impl Database {
         psql.finish()?;
         copied.map(drop).map_err(|source| failed("psql", &source))
     }
-}
-
-/// Letters that nobody could have foreseen.
-fn random() -> Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|source| {
-        let message = "the system gave no random bytes";
-        Error::new(ErrorKind::Unavailable, message)
-            .advise("Try again")
-            .because(source)
-    })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
