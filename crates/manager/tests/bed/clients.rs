@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -29,11 +31,12 @@ impl Clients {
                  [ \"$n\" = \"$(cat {at}/at)\" ] || exec {real} \"$@\"\n\
                  piece() {{ dd bs=4096 count=1 2>/dev/null; }}\n\
                  end() {{\n\
+                 : >{at}/killing\n\
                  p=$(head -1 {server}/data/postmaster.pid)\n\
                  kill -STOP $p\n\
                  kill -9 $p $(cat /proc/$p/task/$p/children)\n\
                  rm -f {server}/data/postmaster.pid {server}/.s.PGSQL.5432.lock\n\
-                 : >{at}/killed\n\
+                 mv {at}/killing {at}/killed\n\
                  }}\n\
                  {middle}\n\
                  exec {real} \"$@\"\n",
@@ -64,8 +67,20 @@ impl Clients {
         fs::write(self.0.path().join("at"), call.to_string()).unwrap();
     }
 
-    /// Whether the server was killed since this was asked last.
+    /// Whether the server was killed since this was asked last. One that is just being killed is
+    /// waited for: whoever it has gone from may have failed already.
     pub fn killed(&self) -> bool {
-        fs::remove_file(self.0.path().join("killed")).is_ok()
+        let at = self.0.path();
+        loop {
+            // In this order, since the one becomes the other.
+            let killing = at.join("killing").exists();
+            if fs::remove_file(at.join("killed")).is_ok() {
+                return true;
+            }
+            if !killing {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
