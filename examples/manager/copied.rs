@@ -75,10 +75,10 @@ impl<R: Read> Fields<R> {
             if end == End::Dump {
                 return Err(corrupt("it ends among the rows of a table"));
             }
-            if let Some(Some(name)) = asked.get(at) {
-                if let Some(value) = value(self.text()?) {
-                    row.0.insert(name, value);
-                }
+            if let Some(Some(name)) = asked.get(at)
+                && let Some(value) = value(self.text()?)
+            {
+                row.0.insert(name, value);
             }
             if end == End::Line {
                 break;

@@ -98,7 +98,14 @@ ask 8102 GET "/executions/$restore/progress" >"$work/events"
 head -1 "$work/events" | grep -q '"status":"started"'
 tail -2 "$work/events" | grep -q '"status":"terminated"'
 grep -q '✓ put .* in place' "$work/events"
-echo "watched: $(grep -c '^data: ' "$work/events") events, the last says that it has ended"
+moved() { # what of its progress stands in each event
+    grep -o "\"progress\":{[^}]*}" "$work/events" | grep -o "\"$1\":[0-9]*" | cut -d: -f2
+}
+diff <(moved done) <(moved done | sort -n)
+[ "$(moved total | sort -u | wc -l)" = 1 ]
+[ "$(moved done | tail -1)" = "$(moved total | tail -1)" ]
+grep -q '"unit":"bytes"' "$work/events"
+echo "watched: $(grep -c '^data: ' "$work/events") events, the last says that it has ended, with all of $(moved total | tail -1) bytes"
 diff <(ask 8101 GET /secrets) <(ask 8102 GET /secrets)
 undo=$(ask 8102 POST "/executions/$restore/undo" | grep -o '"id":"[^"]*"' | cut -d'"' -f4)
 ask 8102 GET "/executions/$undo/progress" | tail -2 | grep -q '"status":"terminated"'

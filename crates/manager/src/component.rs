@@ -105,6 +105,15 @@ pub trait Component: fmt::Debug + Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Bytes that a capture of it writes, as near as can be told beforehand: its progress is measured
+    /// by them. 0 where nobody knows.
+    ///
+    /// # Errors
+    /// Where it cannot be told: it then counts for nothing.
+    fn size(&self) -> Result<u64> {
+        Ok(0)
+    }
+
     /// Keeps others from changing it. Held already by this holder is a success.
     ///
     /// # Errors

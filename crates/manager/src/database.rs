@@ -218,6 +218,11 @@ impl Component for Database {
             .collect()
     }
 
+    fn size(&self) -> Result<u64> {
+        let size = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())";
+        self.server.count(size)
+    }
+
     fn holds(&self, token: &Token) -> Result<bool> {
         self.search(token)
     }

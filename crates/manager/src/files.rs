@@ -236,6 +236,10 @@ impl Component for Files {
         Ok(vec![(kind.clone(), count)])
     }
 
+    fn size(&self) -> Result<u64> {
+        self.size_of(&self.folder, true)
+    }
+
     fn holds(&self, token: &Token) -> Result<bool> {
         self.search(&self.folder, token)
     }
@@ -298,6 +302,24 @@ impl Files {
                 Err(Error::new(ErrorKind::Invalid, message).advise("Give an absolute path"))
             }
         }
+    }
+
+    /// Bytes of all files below a folder, without what is left out at its top.
+    fn size_of(&self, folder: &Path, top: bool) -> Result<u64> {
+        let mut size = 0;
+        for entry in fs::read_dir(folder).map_err(looking(folder))? {
+            let entry = entry.map_err(looking(folder))?;
+            if top && self.skip.contains(&*entry.file_name().to_string_lossy()) {
+                continue;
+            }
+            let found = entry.metadata().map_err(looking(&entry.path()))?;
+            if found.is_dir() {
+                size += self.size_of(&entry.path(), false)?;
+            } else if found.is_file() {
+                size += found.len();
+            }
+        }
+        Ok(size)
     }
 
     /// Whether a file that was changed just now has the token in it.

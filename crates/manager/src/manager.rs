@@ -4,19 +4,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use stillpoint_archive::depot::Depot;
 use stillpoint_archive::{Identity, Recipient};
 use stillpoint_core::{Error, ErrorKind, Result};
-use stillpoint_engine::background::{Background, BackgroundWork, Line, Running};
+use stillpoint_engine::background::{Background, BackgroundWork, Line, Running, blocking};
 use stillpoint_engine::{
-    Clock, CustomPlanner, CustomRequest, CustomWork, EngineBuilder, JobPlan, SystemClock,
+    Clock, CustomPlanner, CustomRequest, CustomWork, EngineBuilder, JobPlan, ManagerWork,
+    SystemClock,
 };
 use stillpoint_iaas::OperationKey;
 use stillpoint_state::State;
 
 use crate::archives::Archives;
 use crate::component::Component;
+use crate::failure::guarded;
 use crate::keys::Keys;
 use crate::levels::levels;
 use crate::plan::Planner;
@@ -60,6 +63,17 @@ pub(crate) struct Inner {
 pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) component: Arc<dyn Component>,
+}
+
+impl Named {
+    /// Bytes that a capture of it writes; 0 where that cannot be told.
+    pub(crate) fn size(&self) -> u64 {
+        let size = guarded(&self.name, || self.component.size());
+        size.unwrap_or_else(|error| {
+            tracing::debug!(name = %self.name, %error, "its size is not known");
+            0
+        })
+    }
 }
 
 /// Puts a [`Manager`] together.
@@ -239,6 +253,30 @@ impl ManagerBuilder {
 }
 
 impl Inner {
+    /// The components that are captured where these were asked for; none: all.
+    pub(crate) fn captures(
+        &self,
+        with: Option<&Vec<String>>,
+    ) -> Result<(Vec<&Named>, Vec<&Named>)> {
+        let mut captured = Vec::new();
+        let mut left_out = Vec::new();
+        for it in &self.components {
+            let asked = with.is_none_or(|with| with.contains(&it.name));
+            if asked || !guarded(&it.name, || Ok(it.component.only_on_request()))? {
+                captured.push(it);
+            } else {
+                left_out.push(it);
+            }
+        }
+        Ok((captured, left_out))
+    }
+
+    /// Bytes that a capture of these writes, as near as can be told.
+    pub(crate) fn size(&self, with: Option<&Vec<String>>) -> u64 {
+        let captured = self.captures(with).map(|it| it.0).unwrap_or_default();
+        captured.into_iter().map(Named::size).sum()
+    }
+
     /// The component of that name.
     pub(crate) fn component(&self, name: &str) -> Result<&Named> {
         self.components
@@ -280,5 +318,17 @@ impl BackgroundWork for Manager {
             key.clone(),
             line,
         )))
+    }
+    fn size(&self, work: &CustomWork) -> BoxFuture<'static, u64> {
+        let inner = Arc::clone(&self.inner);
+        let Ok(Work::OfEngine(ManagerWork::Capture { name })) = Work::of(work) else {
+            return Box::pin(async { 0 });
+        };
+        Box::pin(async move {
+            let record = inner.records.get(&name).await;
+            let with = record.map(|it| it.with).unwrap_or_default();
+            let sized = blocking(move || Ok(inner.size(Some(&with))));
+            sized.await.unwrap_or_default()
+        })
     }
 }

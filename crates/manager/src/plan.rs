@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use stillpoint_core::{
     ByteSize, Error, ErrorKind, Omission, OmissionReason, ResourceKind, ResourceRef, Result,
 };
+use stillpoint_engine::background::blocking;
 use stillpoint_engine::{Action, Change, Claim, CustomRequest, JobPlan};
 use stillpoint_restore::{Bracket, Phase, Plan, PlanBuilder, Retry, Step};
 
@@ -35,6 +36,8 @@ impl Planner<'_> {
                 reason: OmissionReason::NotSelected,
             })
             .collect();
+        let inner = Arc::clone(self.inner);
+        let before = blocking(move || Ok(inner.size(None))).await?;
         let changes = seen
             .chosen
             .iter()
@@ -44,11 +47,17 @@ impl Planner<'_> {
             changes,
             omitted,
             claims: vec![Claim::Change(own()?)],
-            ..self.plan(self.restore_steps(wish, &seen), seen.blocked)?
+            ..self.plan(self.restore_steps(wish, &seen, before), seen.blocked)?
         })
     }
 
-    fn restore_steps(&self, wish: &RestoreManager, seen: &Seen) -> PlanBuilder<Action> {
+    /// The steps, where what is there before has so many bytes.
+    fn restore_steps(
+        &self,
+        wish: &RestoreManager,
+        seen: &Seen,
+        before: u64,
+    ) -> PlanBuilder<Action> {
         let (archive, bound) = (&wish.archive, seen.bound);
         let fetch = Work::Fetch {
             archive: archive.clone(),
@@ -89,7 +98,7 @@ impl Planner<'_> {
             name: safety.clone(),
         };
         plan = plan.step(
-            step("safeguard", &safeguard, 0)
+            step("safeguard", &safeguard, before)
                 .title(format!("capture what is there as `{safety}`"))
                 .phase(Phase::Safeguarding)
                 .needs("check")
@@ -121,8 +130,9 @@ impl Planner<'_> {
             let unstage = Work::Unstage {
                 component: component.clone(),
             };
+            let size = seen.sizes.get(component).copied().unwrap_or_default();
             plan = plan.step(
-                step(&name, &stage, 0)
+                step(&name, &stage, size)
                     .title(format!("make {component} ready beside what is there"))
                     .phase(Phase::Staging)
                     .needs(before)

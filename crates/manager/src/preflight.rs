@@ -1,6 +1,7 @@
 //! What stands in the way of a restore: all of it, in one report.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ pub(crate) struct Seen {
     pub(crate) bound: Bound,
     /// Bytes of the archive.
     pub(crate) size: u64,
+    /// Bytes that it holds of each component, unpacked; empty for a Cloudify Manager's, of which
+    /// nobody knows beforehand what goes where.
+    pub(crate) sizes: BTreeMap<String, u64>,
     /// The components to restore, in their order.
     pub(crate) chosen: Vec<String>,
     pub(crate) blocked: Vec<String>,
@@ -84,7 +88,7 @@ async fn look(inner: &Arc<Inner>, id: &str, blocked: &mut Vec<String>) -> Result
         opened => opened,
     };
     let (own, name) = (Arc::clone(inner), id.to_owned());
-    let (metadata, root, locked) = match opened {
+    let (metadata, root, locked, sizes) = match opened {
         // What others made is read from a copy: only there can it be read leniently.
         Err(ArchiveError::Refused { .. }) => foreign(inner, id).await?,
         Ok(remote) if remote.archive().root().is_none() => foreign(inner, id).await?,
@@ -94,7 +98,7 @@ async fn look(inner: &Arc<Inner>, id: &str, blocked: &mut Vec<String>) -> Result
                 let archive = remote.archive();
                 let root = archive.root().map(|root| Digest::new(root.0));
                 let metadata = metadata_of(&own, archive, &name)?;
-                Ok((metadata, root, !archive.is_unlocked()))
+                Ok((metadata, root, !archive.is_unlocked(), sizes_in(archive)))
             })
             .await?
         }
@@ -106,12 +110,17 @@ async fn look(inner: &Arc<Inner>, id: &str, blocked: &mut Vec<String>) -> Result
         metadata,
         bound: Bound { root, sha256 },
         size: receipt.size,
+        sizes,
         chosen: Vec::new(),
         blocked: Vec::new(),
     })
 }
 
-async fn foreign(inner: &Arc<Inner>, id: &str) -> Result<(Metadata, Option<Digest>, bool)> {
+/// What is read of an archive: what it says of itself, the root of its manifest, whether a key is
+/// missing, and the bytes of each component.
+type Read = (Metadata, Option<Digest>, bool, BTreeMap<String, u64>);
+
+async fn foreign(inner: &Arc<Inner>, id: &str) -> Result<Read> {
     let making = |source| Error::io("making a folder for the archive", &source);
     let folder = tempfile::tempdir_in(&inner.staging).map_err(making)?;
     let path = folder.path().join("archive.zip");
@@ -121,9 +130,21 @@ async fn foreign(inner: &Arc<Inner>, id: &str) -> Result<(Metadata, Option<Diges
     blocking(move || {
         let archive = own.keys.open_same(&path, &name, None)?;
         drop(folder);
-        Ok((metadata_of(&own, &archive, &name)?, None, false))
+        let metadata = metadata_of(&own, &archive, &name)?;
+        Ok((metadata, None, false, BTreeMap::new()))
     })
     .await
+}
+
+/// The bytes of each component in an archive of ours, unpacked.
+pub(crate) fn sizes_in(archive: &Archive) -> BTreeMap<String, u64> {
+    let mut sizes = BTreeMap::new();
+    for entry in archive.entries() {
+        if let Some((component, _)) = entry.path().split_once('/') {
+            *sizes.entry(component.to_owned()).or_default() += entry.size();
+        }
+    }
+    sizes
 }
 
 /// What an archive says of itself; one of a Cloudify Manager is told by what is in it.

@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
-use stillpoint_archive::{Archive, ExtractOptions, Watch, extract};
+use stillpoint_archive::{Archive, Error as ArchiveError, ExtractOptions, Watch, extract};
 use stillpoint_core::Result;
+use stillpoint_engine::background::{Line, Meter};
 
 use crate::failure::of_archive;
 use crate::site::Site;
@@ -20,6 +23,21 @@ pub struct Stage<'a> {
     pub(crate) about: &'a Value,
     pub(crate) tenants: Option<&'a [String]>,
     pub(crate) unplaced: RefCell<Vec<String>>,
+    pub(crate) read: Arc<Gauge>,
+}
+
+/// Tells how many bytes were read for a stage, whoever reads them.
+#[derive(Debug)]
+pub(crate) struct Gauge {
+    meter: Meter,
+    read: AtomicU64,
+}
+
+/// A member on its way, which counts and ends with its job.
+struct Counted<R> {
+    member: R,
+    read: Arc<Gauge>,
+    site: Site,
 }
 
 impl Stage<'_> {
@@ -61,8 +79,12 @@ impl Stage<'_> {
     /// # Errors
     /// Those of the archive, also from the reader.
     pub fn member(&self, path: &str) -> Result<impl Read + use<>> {
-        let reader = self.archive.reader(path);
-        reader.map_err(|error| of_archive(self.component, error))
+        let member = self.archive.reader(path);
+        Ok(Counted {
+            member: member.map_err(|error| of_archive(self.component, error))?,
+            read: Arc::clone(&self.read),
+            site: self.site.clone(),
+        })
     }
 
     /// Reads a member whole, of at most so many bytes.
@@ -70,9 +92,10 @@ impl Stage<'_> {
     /// # Errors
     /// Those of the archive.
     pub fn bytes(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
-        self.archive
-            .read_up_to(&self.path(name), limit)
-            .map_err(|error| of_archive(self.component, error))
+        let bytes = self.archive.read_up_to(&self.path(name), limit);
+        let bytes = bytes.map_err(|error| of_archive(self.component, error))?;
+        self.read.add(bytes.len() as u64);
+        Ok(bytes)
     }
 
     /// Extracts all members below this name to a folder that does not exist yet. Its name there is
@@ -85,7 +108,14 @@ impl Stage<'_> {
         let options = ExtractOptions::new()
             .durable()
             .only(move |path| path.starts_with(&below));
-        let watch = Watch::none().cancel(self.site.cancel());
+        let (read, before) = (Arc::clone(&self.read), AtomicU64::new(0));
+        let watch = Watch::none()
+            .cancel(self.site.cancel())
+            .progress(move |it| {
+                // Several threads tell of it, in any order.
+                let before = before.fetch_max(it.bytes, Ordering::Relaxed);
+                read.add(it.bytes.saturating_sub(before));
+            });
         extract(self.archive, folder, &options, &watch)
             .map(drop)
             .map_err(|error| of_archive(self.component, error))
@@ -99,6 +129,32 @@ impl Stage<'_> {
 
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.component)
+    }
+}
+
+impl Gauge {
+    /// Of so many bytes in all.
+    pub(crate) fn new(line: &Line, total: u64) -> Self {
+        Self {
+            meter: line.meter(total.max(1)),
+            read: AtomicU64::new(0),
+        }
+    }
+
+    fn add(&self, bytes: u64) {
+        let read = self.read.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.meter.reach(read);
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.site.check().is_err() {
+            return Err(io::Error::other(ArchiveError::Cancelled));
+        }
+        let length = self.member.read(bytes)?;
+        self.read.add(length as u64);
+        Ok(length)
     }
 }
 

@@ -5,8 +5,9 @@ mod bed;
 
 use bed::{Bed, Postgres};
 use stillpoint_core::{ErrorKind, Unit};
-use stillpoint_engine::What;
+use stillpoint_engine::{JobEvent, What};
 use stillpoint_manager::{RecordState, RestoreManager, SecretKey, SettleManager};
+use tokio::sync::broadcast::Receiver;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
@@ -17,7 +18,9 @@ async fn a_manager_is_captured_and_restored_on_a_fresh_one() {
     let first = Bed::new(&postgres, "first", archives.path(), &key);
     first.live();
     let before = first.content();
+    let mut events = first.engine.events();
     let captured = first.capture("monday").await.unwrap();
+    ends_at_its_total(&mut events).await;
     assert_eq!(first.content(), before, "a capture changes nothing");
     let snapshot = first.engine.snapshot_of(&captured).await.unwrap();
     assert!(snapshot.verified.is_some());
@@ -32,18 +35,7 @@ async fn a_manager_is_captured_and_restored_on_a_fresh_one() {
     let mut events = second.engine.events();
     second.restore("monday").await.unwrap();
     assert_eq!(second.content(), before);
-    let mut told = vec![0];
-    let mut total = None;
-    while let Ok(event) = events.try_recv() {
-        if let What::Progress { progress } = event.what {
-            assert_eq!(progress.unit(), Unit::Bytes);
-            told.push(progress.done());
-            total = Some(progress.total());
-        }
-    }
-    assert!(told.is_sorted(), "it never goes back: {told:?}");
-    assert_eq!(told.last().copied(), total, "it ends at its total");
-    assert!(told.len() > 3, "also within a step: {told:?}");
+    ends_at_its_total(&mut events).await;
     let own = |sql: &str| second.server.query(sql).unwrap();
     assert_eq!(own("SELECT id FROM licences"), "of the second");
     assert_eq!(own("SELECT count(*) FROM sessions"), "0");
@@ -60,6 +52,25 @@ async fn a_manager_is_captured_and_restored_on_a_fresh_one() {
             .contains("500 blueprints, 1 secrets, 1 plugins"),
         "{refused}"
     );
+}
+
+/// What is told of a job: bytes, never back, also within a step, and in the end all of them.
+async fn ends_at_its_total(events: &mut Receiver<JobEvent>) {
+    let (mut told, mut total) = (vec![0], None);
+    loop {
+        match events.recv().await.unwrap().what {
+            What::Progress { progress } => {
+                assert_eq!(progress.unit(), Unit::Bytes);
+                told.push(progress.done());
+                total = Some(progress.total());
+            }
+            What::Ended { .. } => break,
+            _ => {}
+        }
+    }
+    assert!(told.is_sorted(), "it never goes back: {told:?}");
+    assert_eq!(told.last().copied(), total, "it ends at its total");
+    assert!(told.len() > 3, "also within a step: {told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,7 +96,7 @@ impl Files {
             let at = tree.join(inside(&path)?);
             let writing = |source| Error::io(format_args!("writing {}", at.display()), &source);
             fs::create_dir_all(at.parent().unwrap_or(tree)).map_err(writing)?;
-            let mut from = stage.archive().reader(entry.name()).map_err(failed)?;
+            let mut from = stage.member(entry.name())?;
             let mut to = File::create_new(&at).map_err(writing)?;
             io::copy(&mut from, &mut to).map_err(|source| of_reading(stage.component, source))?;
             mirror::set_mode(&at, entry.mode() & 0o777)?;

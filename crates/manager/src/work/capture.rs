@@ -11,7 +11,7 @@ use stillpoint_archive::{
 };
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_engine::Captured;
-use stillpoint_engine::background::{Failed, Stop, blocking};
+use stillpoint_engine::background::{Failed, Line, blocking};
 
 use super::Task;
 use super::window::{fix_held, fix_locked};
@@ -178,16 +178,16 @@ impl Task {
     }
 
     async fn make(&self, order: Order, path: PathBuf) -> Result<()> {
-        let (inner, token, stop) = (
+        let (inner, token, line) = (
             Arc::clone(&self.inner),
             self.token.clone(),
-            self.stop.clone(),
+            self.line.clone(),
         );
         let folder = self.own_folder();
         blocking(move || {
             let failed = |source| Error::io(format_args!("making {}", folder.display()), &source);
             fs::create_dir_all(&folder).map_err(failed)?;
-            make(&inner, &token, &stop, &order, &path)
+            make(&inner, &token, &line, &order, &path)
         })
         .await
     }
@@ -225,23 +225,16 @@ impl Drop for Holding<'_> {
     }
 }
 
-fn make(inner: &Inner, token: &str, stop: &Stop, order: &Order, path: &Path) -> Result<()> {
+fn make(inner: &Inner, token: &str, line: &Line, order: &Order, path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut holding = Holding(Vec::new());
-    let mut left_out = Vec::new();
-    for it in &inner.components {
-        let (name, with) = (&it.name, order.with.as_ref());
-        let asked = with.is_none_or(|with| with.contains(name));
-        if asked || !guarded(name, || Ok(it.component.only_on_request()))? {
-            let site = Site::new(token, folder.join(name), stop.clone());
-            holding.0.push((it, site));
-        } else {
-            left_out.push(LeftOut {
-                what: format!("component {name}"),
-                why: "it was not asked for".to_owned(),
-            });
-        }
-    }
+    let (captured, without) = inner.captures(order.with.as_ref())?;
+    let site = |it: &Named| Site::new(token, folder.join(&it.name), line.stop().clone());
+    let holding = Holding(captured.into_iter().map(|it| (it, site(it))).collect());
+    let without = without.into_iter().map(|it| LeftOut {
+        what: format!("component {}", it.name),
+        why: "it was not asked for".to_owned(),
+    });
+    let mut left_out: Vec<LeftOut> = without.collect();
     for (Named { name, component }, site) in &holding.0 {
         site.check()?;
         guarded(name, || component.prepare(site))?;
@@ -273,7 +266,7 @@ fn make(inner: &Inner, token: &str, stop: &Stop, order: &Order, path: &Path) -> 
     let options = WriteOptions::new()
         .metadata(ArchiveMetadata::Own(metadata.to_map()))
         .read_back(VerifyLevel::Full)
-        .watch(Watch::none().cancel(stop.flag().into()), None);
+        .watch(watch(line, &holding.0), None);
     let mut failure = None;
     let written = create(path, &inner.keys.seal(options), |writer| {
         write(writer, &holding.0).map_err(|error| {
@@ -287,6 +280,28 @@ fn make(inner: &Inner, token: &str, stop: &Stop, order: &Order, path: &Path) -> 
             .map(drop)
             .map_err(|error| of_archive(&order.name, error)),
     }
+}
+
+/// Tells how far it is: half of it is written, and then as much is read back. How much is written is
+/// known only roughly beforehand, and exactly when it is read.
+fn watch(line: &Line, components: &[(&Named, Site)]) -> Watch {
+    let size: u64 = components.iter().map(|(it, _)| it.size()).sum();
+    let size = size.max(1);
+    let meter = line.meter(size.saturating_mul(2));
+    Watch::none()
+        .cancel(line.stop().flag().into())
+        .progress(move |it| {
+            meter.reach(match it.total {
+                None => it.bytes.min(size),
+                Some(total) => size.saturating_add(share(size, it.bytes, total)),
+            });
+        })
+}
+
+/// As much of a size as these bytes are of their total.
+fn share(size: u64, bytes: u64, total: u64) -> u64 {
+    let share = u128::from(size) * u128::from(bytes) / u128::from(total.max(1));
+    u64::try_from(share).unwrap_or(size)
 }
 
 fn write(writer: &mut Writer<'_>, components: &[(&Named, Site)]) -> Result<()> {

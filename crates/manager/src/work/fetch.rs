@@ -1,4 +1,8 @@
+use std::convert::Infallible;
 use std::fs;
+use std::future::pending;
+use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use stillpoint_archive::{Assurance, VerifyLevel, Watch, verify};
@@ -11,6 +15,9 @@ use crate::failure::of_archive;
 
 /// What a fetched archive is called while it is here.
 pub(super) const FETCHED: &str = "archive.zip";
+
+/// How often a download is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl Task {
     /// Downloads the archive; one that has its name here is whole.
@@ -34,6 +41,7 @@ impl Task {
             let downloaded = tokio::select! {
                 downloaded = self.inner.depot.download(archive, &path) => downloaded,
                 error = self.stop.asked() => return Err(error),
+                never = self.follow(archive) => match never {},
             };
             let receipt = downloaded.map_err(|error| of_archive(archive, error))?;
             if receipt.sha256.0 != *bound.sha256.as_bytes() {
@@ -43,6 +51,23 @@ impl Task {
         }
         let (keys, name) = (self.inner.keys.clone(), archive.to_owned());
         blocking(move || keys.open_same(&path, &name, bound.root).map(drop)).await
+    }
+
+    /// Tells how much of a download has arrived: as much as is in the job's folder, which holds
+    /// nothing else by then.
+    async fn follow(&self, archive: &str) -> Infallible {
+        let size = match self.inner.depot.receipt(archive).await {
+            Ok(receipt) => receipt.size,
+            // The download says what is wrong.
+            Err(_) => pending().await,
+        };
+        let meter = self.line.meter(size);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let folder = self.folder();
+            let arrived = blocking(move || Ok(bytes_in(&folder))).await;
+            meter.reach(arrived.unwrap_or_default().min(size));
+        }
     }
 
     /// Reads every byte of the fetched archive.
@@ -82,4 +107,11 @@ impl Task {
         })
         .await
     }
+}
+
+/// Bytes of the files in a folder; what cannot be looked at counts for nothing.
+fn bytes_in(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = files.filter_map(|it| it.metadata().ok()).map(|it| it.len());
+    sizes.sum()
 }

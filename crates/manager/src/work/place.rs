@@ -14,10 +14,10 @@ use super::fetch::FETCHED;
 use super::{Bound, Kept, Task};
 use crate::failure::guarded;
 use crate::manager::Inner;
-use crate::preflight::{metadata_of, preflight};
+use crate::preflight::{metadata_of, preflight, sizes_in};
 use crate::request::RestoreManager;
 use crate::site::Site;
-use crate::stage::Stage;
+use crate::stage::{Gauge, Stage};
 
 /// The file, in the folder of a component, with what had no place.
 pub(super) const UNPLACED: &str = "unplaced.json";
@@ -47,6 +47,7 @@ impl Task {
     ) -> Result<Value, Failed> {
         let (inner, token) = (Arc::clone(&self.inner), self.token.clone());
         let (path, site) = (self.folder().join(FETCHED), self.site(&component));
+        let line = self.line.clone();
         let staged = blocking(move || {
             inner.keep_locked(&token)?;
             let opened = inner.keys.open_same(&path, &archive, bound.root)?;
@@ -56,6 +57,8 @@ impl Task {
             let named = inner.component(&component)?;
             // What an attempt that was cut off had begun.
             guarded(&component, || named.component.unstage(&site))?;
+            let sizes = sizes_in(&opened);
+            let size = sizes.get(&component).copied().unwrap_or_default();
             let stage = Stage {
                 archive: &opened,
                 component: &component,
@@ -63,6 +66,7 @@ impl Task {
                 about: &about,
                 tenants: tenants.as_deref(),
                 unplaced: RefCell::default(),
+                read: Arc::new(Gauge::new(&line, size)),
             };
             let staged = guarded(&component, || named.component.stage(&stage))
                 .and_then(|()| note(&site, &stage.unplaced.take()));

@@ -5,6 +5,7 @@ mod chosen;
 mod files;
 mod full_disk;
 mod locks;
+mod progress;
 mod records;
 mod schedules;
 #[allow(dead_code, unreachable_pub, reason = "others need more of it")]
