@@ -292,7 +292,7 @@ impl Driver {
         let Some(live) = self.live.get(&call) else {
             return Ok(());
         };
-        let (work, key) = (Arc::clone(&live.work), live.key.clone());
+        let (work, key, line) = (Arc::clone(&live.work), live.key.clone(), live.line.clone());
         let timeout = work
             .gate()
             .map_or(Duration::ZERO, |gate| gate.call_timeout());
@@ -312,7 +312,7 @@ impl Driver {
         let clock = Arc::clone(&self.shared.clock);
         let (pass, mut turn) = admitted.unzip();
         let abort = self.spawn(async move {
-            let begun = work.begin(&key, turn.as_mut(), &*clock).await;
+            let begun = work.begin(&key, turn.as_mut(), &line, &*clock).await;
             Heard::Begun(call, begun, turn)
         });
         if let Some(live) = self.live.get_mut(&call) {

@@ -150,6 +150,9 @@
 //! its place, waits, and goes again alone; with each call that is taken twice as many follow. No
 //! deadline runs while a call waits for its turn.
 //!
+//! A provider that cannot be reached is waited for, two minutes an attempt, which outlasts a
+//! restart of it; a stop ends the wait. Only a job that keeps something frozen or off gives up soon.
+//!
 //! # Steps and requests of your own
 //!
 //! An [`Executor`] carries out [`Action::Custom`] steps under the same contract: its key is

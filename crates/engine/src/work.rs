@@ -213,10 +213,11 @@ impl Work {
         &self,
         key: &OperationKey,
         turn: Option<&mut Turn>,
+        line: &Line,
         clock: &dyn Clock,
     ) -> Begun {
         match (self, turn) {
-            (Self::Ask(ask), Some(turn)) => ask.begin(key, turn, clock).await,
+            (Self::Ask(ask), Some(turn)) => ask.begin(key, turn, line, clock).await,
             (Self::Ask(_), None) => Begun::Failed(Error::new(
                 ErrorKind::Internal,
                 "a call was made out of its turn",
@@ -249,7 +250,7 @@ impl Work {
     /// Asks for the call to stop. What came of it is learned by watching.
     pub(crate) async fn cancel(&self, key: &OperationKey, ticket: Option<Ticket>, line: &Line) {
         match self {
-            Self::Ask(ask) => ask.cancel(key, ticket).await,
+            Self::Ask(ask) => ask.cancel(key, ticket, line).await,
             Self::Custom(custom) => custom.cancel(key).await,
             Self::Compare(_) | Self::Discard(_) | Self::Verify(_) => line.cancelled.notify_one(),
         }
