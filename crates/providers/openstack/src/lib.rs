@@ -121,12 +121,14 @@
 //!
 //! No more calls are on their way than [`at_once`](Builder::at_once) says. Errors are told apart
 //! by their words where codes mislead: 403, 413 and 400 may all be a quota, which no retry helps.
+//! A service that is restarted under a job is waited for by the engine.
 //!
 //! # Testing
 //!
 //! `cargo test` needs no cloud: a server gives again what a real one was heard to say. `lab/test.sh`
-//! starts a real one on a Debian 12 machine (Keystone, Nova with libvirt, Cinder, Glance; root, 2.5
-//! GB of memory) and runs the conformance kit, whole jobs and faults against it.
+//! starts a real one on a Debian 12 machine (Keystone, Nova with libvirt, Cinder, Glance, Neutron;
+//! root, 2.5 GB of memory, loopback alone) and runs the conformance kit, whole jobs, faults, the
+//! stock client and the example against it. `.ci/run` does that with a part of the kit.
 
 mod api;
 mod builder;

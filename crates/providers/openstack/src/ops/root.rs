@@ -9,7 +9,7 @@ use stillpoint_iaas::{Observation, TakenPart, Ticket};
 use super::Ask;
 use super::snapshot::{capture_of, output};
 use crate::api::glance::Image;
-use crate::cloud::{found, time};
+use crate::cloud::{found, running, time};
 use crate::leases::busy;
 use crate::made::{Made, Stage, observe};
 use crate::marks;
@@ -70,6 +70,10 @@ impl Ask<'_> {
             .as_ref()
             .and_then(|server| server.task.as_deref())
             .is_some_and(|task| task.starts_with("image_"));
+        // Nova notices an image that is deleted, but not at once, and is not done with it before.
+        if images.is_empty() && uploading {
+            return Ok(running());
+        }
         let made = images.into_iter().map(|image| {
             Ok(Made {
                 reference: self.cloud.reference(ResourceKind::Image, &image.id)?,

@@ -5,12 +5,14 @@ import glob
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 
+import keystoneauth1.session
 import openstack
 
 GIB = 1 << 30
@@ -183,20 +185,57 @@ def token_revoked():
         admin.identity.patch(f"/users/{user}", json={"user": {"enabled": enabled}}).raise_for_status()
 
 
-def restart(name):
-    """Ends a service of the lab as kill -9 does, and starts it again as it was; gives its new pid."""
+def runs(group):
+    """Whether any process of this group is left."""
+    for stat in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            state, _, its = open(stat).read().rsplit(") ", 1)[1].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(its) == group and state != "Z":
+            return True
+    return False
+
+
+def restart(name, away):
+    """Ends a service of the lab as kill -9 does, and starts it again as it was after so many seconds; gives its
+    new pid."""
     path = os.path.join(LAB, "pid", f"{name}.pid")
     pid = int(open(path).read().split()[0])
     words = open(f"/proc/{pid}/cmdline").read().split("\0")[:-1]
     around = dict(one.split("=", 1) for one in open(f"/proc/{pid}/environ").read().split("\0") if "=" in one)
     os.killpg(pid, signal.SIGKILL)
-    time.sleep(1)
+    # Its port is free only when it is gone.
+    until(name, lambda: runs(pid), False)
+    time.sleep(away)
     log = open(os.path.join(LAB, "log", f"{name}.log"), "a")
     new = subprocess.Popen(words, env=around, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     started = open(f"/proc/{new.pid}/stat").read().rsplit(") ", 1)[1].split()[19]
     with open(path, "w") as out:
         out.write(f"{new.pid} {started}\n")
     return new.pid
+
+
+def token_life(seconds):
+    """Has Keystone give tokens that end so soon; gives what their life was. Those that it gave before live on."""
+    path = os.path.join(LAB, "etc", "keystone", "keystone.conf")
+    text = open(path).read()
+    before = int(re.search(r"^expiration = (\d+)$", text, re.M)[1])
+    with open(path, "w") as out:
+        out.write(re.sub(r"^expiration = \d+$", f"expiration = {seconds}", text, flags=re.M))
+    restart("keystone", 0)
+    until("keystone", lambda: life_of_a_token() == seconds, True)
+    return before
+
+
+def life_of_a_token():
+    """In seconds; none while nobody gives one."""
+    fresh = keystoneauth1.session.Session(auth=cloud.config.get_auth())
+    try:
+        got = fresh.auth.get_auth_ref(fresh)
+    except Exception:
+        return None
+    return round((got.expires - got.issued).total_seconds())
 
 
 def image_gone(name):

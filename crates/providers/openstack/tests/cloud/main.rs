@@ -11,3 +11,4 @@ mod places;
 mod pool;
 mod stock;
 mod things;
+mod tokens;

@@ -240,19 +240,20 @@ async fn what_was_cut_off_is_found_by_its_name_and_told() {
 #[tokio::test]
 async fn ports_and_addresses_are_told_as_not_held_and_the_quota_as_it_is() {
     let replay = cloud(json!({})).await;
-    // As in the API's reference; the lab has no agents that would bind a port.
-    let ports = json!({"interfaceAttachments": [{
-        "port_id": "p1", "net_id": "n1", "mac_addr": "fa:16:3e:4c:2c:30", "port_state": "ACTIVE",
-        "tag": "uplink", "fixed_ips": [{"ip_address": "10.0.0.5", "subnet_id": "s1"}]}]});
-    replay.on("GET", &on_server("/os-interface"), Answer::new(200, ports));
+    let mut ports = Answer::noted("09-ports", "its ports");
+    let port = &mut ports.body["interfaceAttachments"][0];
+    // The lab has no agents that would bind a port with a tag; where it has none it was heard.
+    assert!(port["tag"].is_null());
+    port["tag"] = "uplink".into();
+    replay.on("GET", &on_server("/os-interface"), ports);
     let outlook = provider(&replay).outlook(&instance()).await.unwrap();
     let omitted: Vec<_> = outlook.omitted.iter().map(ToString::to_string).collect();
     assert_eq!(
         omitted,
         [
-            "port p1 (the provider cannot capture it)",
-            "address 10.0.0.5 (the provider cannot capture it)",
-            "device tag `uplink` of port p1 (the provider cannot capture it)",
+            "port c96e3971-2659-40f0-abb7-41038d404456 (the provider cannot capture it)",
+            "address 10.1.2.7 (the provider cannot capture it)",
+            "device tag `uplink` of port c96e3971-2659-40f0-abb7-41038d404456 (the provider cannot capture it)",
         ]
     );
     assert_eq!(outlook.reverts, Reverts::ToLatest);
