@@ -10,6 +10,9 @@ use crate::chunk::is_noise;
 pub(crate) struct Packer {
     engine: Compressor,
     blocks: Blocks,
+    /// What was packed last, and what is left of before behind it: new memory for each would be
+    /// cleared for nothing, twice.
+    packed: Vec<u8>,
 }
 
 /// What our levels are there, from 1 on: its 4 makes the sizes that zlib's 6 does, or 1 to 2 % more
@@ -24,14 +27,14 @@ impl Packer {
         Packer {
             engine: Compressor::new(level),
             blocks: Blocks::default(),
+            packed: Vec::new(),
         }
     }
 
     /// Adds a whole stream to `out`.
     pub(crate) fn whole(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let start = out.len();
-        let packed = self.pack(input, out);
-        out.truncate(start + packed);
+        let length = self.pack(input);
+        out.extend_from_slice(&self.packed[..length]);
     }
 
     /// Adds blocks to `out` that need nothing before them and end on a byte; streams are joined
@@ -40,35 +43,35 @@ impl Packer {
         if is_noise(input) {
             return stored::blocks(input, out);
         }
-        let start = out.len();
-        let packed = self.pack(input, out);
-        let last = self.blocks.last(&out[start..]);
+        let length = self.pack(input);
+        let last = self.blocks.last(&self.packed[..length + PADDING]);
         let last = last.expect("what was just packed is a stream");
-        out.truncate(start + packed);
-        out[start + last.header / 8] &= !(1 << (last.header % 8));
+        self.packed[last.header / 8] &= !(1 << (last.header % 8));
         // An empty stored block, so that a byte ends it. Its three bits are zero, as the rest of
         // the last byte is; where that has no room for them they need another.
-        if !(1..=5).contains(&(last.end % 8)) {
-            out.push(0);
+        let sync: &[u8] = match last.end % 8 {
+            1..=5 => &[0, 0, 0xff, 0xff],
+            _ => &[0, 0, 0, 0xff, 0xff],
+        };
+        if length + sync.len() > stored::size(input.len()) {
+            return stored::blocks(input, out);
         }
-        out.extend([0, 0, 0xff, 0xff]);
-        if out.len() - start > stored::size(input.len()) {
-            out.truncate(start);
-            stored::blocks(input, out);
-        }
+        out.reserve_exact(length + sync.len());
+        out.extend_from_slice(&self.packed[..length]);
+        out.extend_from_slice(sync);
     }
 
-    /// Adds a stream to `out`, and what has to follow it for [`Blocks::last`]; gives its length.
-    fn pack(&mut self, input: &[u8], out: &mut Vec<u8>) -> usize {
-        let start = out.len();
+    /// Packs into `packed`, which has room behind it for what [`Blocks::last`] reads; gives the
+    /// length of the stream.
+    fn pack(&mut self, input: &[u8]) -> usize {
         let most = self.engine.deflate_compress_bound(input.len());
-        out.resize(start + most + PADDING, 0);
+        if self.packed.len() < most + PADDING {
+            self.packed.resize(most + PADDING, 0);
+        }
         let packed = self
             .engine
-            .deflate_compress(input, &mut out[start..start + most]);
-        let packed = packed.expect("there is room for the longest");
-        out.truncate(start + packed + PADDING);
-        packed
+            .deflate_compress(input, &mut self.packed[..most]);
+        packed.expect("there is room for the longest")
     }
 }
 
