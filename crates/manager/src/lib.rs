@@ -50,8 +50,9 @@
 //! # Components
 //!
 //! [`Component`] is the trait; [`Database`], [`Files`] (and [`Files::credentials`]) and [`Agents`]
-//! are ready, and [`LockOnly`] is for what has a lock and no data. What every archive says of the whole is [`Metadata`]: versions, schema revisions, when
-//! all was locked, and what was left out, and why.
+//! are ready, and [`LockOnly`] is for what has a lock and no data. What every archive says of the
+//! whole is [`Metadata`]: versions, schema revisions, when all was locked, and what was left out, and
+//! why.
 //!
 //! # Capturing
 //!
@@ -76,16 +77,25 @@
 //!
 //! # Records
 //!
-//! [`Archives`] brings archives here from elsewhere, and deletes them. Its [`Records`] list them: where each stands, by compare-and-swap and with a lease, so that
-//! one whose creator was killed is found. Only what is [whole](RecordState::is_whole) is restored
-//! from.
+//! [`Archives`] brings archives here from elsewhere, and deletes them. Its [`Records`] list them:
+//! where each stands, by compare-and-swap and with a lease, so that one whose creator was killed is
+//! found. Only what is [whole](RecordState::is_whole) is restored from.
+//!
+//! # Progress
+//!
+//! Jobs tell how far they are in bytes, which never goes back and ends at exactly its total: within
+//! a capture, and within each step of a restore that moves any. How many there will be is
+//! [asked](Component::size) beforehand; what is said is the measure, and need not be exact. Bringing
+//! an archive to the depot is the end of a capture's step, and tells nothing by itself.
 //!
 //! # After a crash
 //!
 //! Each step can be begun again under its key and finds what it had done. A server that is away is
-//! waited for a little; where it stays away while a restore is taken back, the job says what is left
-//! to do and waits for [`Engine::resume`](stillpoint_engine::Engine::resume). Locks that were held are
-//! taken again before a step that needs them goes on.
+//! waited for a little. While a restore is taken back it, or the depot, is asked again and again for
+//! about an hour, with all locked, and once it answers the job ends and unlocks by itself. After that
+//! the job says what is left to do and waits for
+//! [`Engine::resume`](stillpoint_engine::Engine::resume): whether the server will ever be back is for
+//! a person to say. Locks that were held are taken again before a step that needs them goes on.
 
 mod agents;
 mod archives;

@@ -88,6 +88,11 @@ impl Postgres {
             .arg("stop"));
     }
 
+    /// Whether it has ended by itself, in order or not.
+    pub fn has_ended(&self) -> bool {
+        !self.folder.path().join("data/postmaster.pid").exists()
+    }
+
     pub fn server(&self, database: &str) -> Server {
         let socket = self.folder.path().display().to_string();
         let server = Server::new(socket, "control", database);

@@ -1,6 +1,7 @@
 //! Managers without a database: files, agents, locks and records.
 
 mod agents;
+mod away;
 mod chosen;
 mod files;
 mod full_disk;
