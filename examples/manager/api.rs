@@ -8,7 +8,7 @@ use axum::routing::{get, post, put};
 
 use crate::plane::Plane;
 use crate::reply::Refusal;
-use crate::{auth, entities, snapshots};
+use crate::{auth, entities, progress, snapshots};
 
 pub(crate) fn router(plane: Plane) -> Router {
     let routes = Router::new()
@@ -38,7 +38,7 @@ pub(crate) fn router(plane: Plane) -> Router {
         .route("/snapshots/{id}/restore", post(snapshots::restore))
         .route("/snapshot-status", get(snapshots::status))
         .route("/executions/{id}", get(snapshots::execution))
-        .route("/executions/{id}/progress", get(snapshots::progress))
+        .route("/executions/{id}/progress", get(progress::watch))
         .route("/executions/{id}/{settled}", post(snapshots::settle))
         .route("/events", get(entities::none))
         .layer(DefaultBodyLimit::disable())

@@ -23,6 +23,7 @@ mod gate;
 mod old;
 mod plane;
 mod postgres;
+mod progress;
 mod reply;
 mod show;
 mod snapshots;

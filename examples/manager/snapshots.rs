@@ -12,11 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use stillpoint::control::{Archives, Record, RecordState};
-use stillpoint::{
-    Clock as _, Job, JobEvent, JobId, JobQuery, Outcome, Progress, Request, SystemClock, What,
-};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::TryRecvError;
+use stillpoint::{Clock as _, Job, JobId, JobQuery, Outcome, Request, SystemClock};
 
 use crate::entities::check_id;
 use crate::plane::{KEYS, Plane};
@@ -164,30 +160,6 @@ pub(crate) async fn download(
     Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
-/// How far a job is, as it was last told.
-struct Gauge {
-    events: Receiver<JobEvent>,
-    job: JobId,
-    moved: Option<Progress>,
-}
-
-impl Gauge {
-    fn read(&mut self) -> Option<Progress> {
-        loop {
-            match self.events.try_recv() {
-                Ok(event) if event.job == self.job => {
-                    if let What::Progress { progress } = event.what {
-                        self.moved = Some(progress);
-                    }
-                }
-                // What was missed is made up for by what comes.
-                Ok(_) | Err(TryRecvError::Lagged(_)) => {}
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return self.moved,
-            }
-        }
-    }
-}
-
 pub(crate) async fn restore(
     State(plane): State<Plane>,
     Path(id): Path<String>,
@@ -248,50 +220,11 @@ pub(crate) async fn settle(
     Ok(Json(as_execution(&ask.start().await?.status().await?)))
 }
 
-/// What a job is at, as server-sent events: one for each change, and the last when it has ended. How
-/// far it is stands in `progress`, once it has moved.
-pub(crate) async fn progress(
-    State(plane): State<Plane>,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    let handle = plane.still.job(job_id(&id)?);
-    // Before the first look: what happens after it is told.
-    let gauge = Gauge {
-        events: handle.events(),
-        job: handle.id(),
-        moved: None,
-    };
-    handle.status().await?;
-    let events = stream::unfold(
-        (handle, gauge, None, false),
-        |(handle, mut gauge, last, over)| async move {
-            if over {
-                return None;
-            }
-            loop {
-                let job = handle.status().await.ok()?;
-                let now = Some((handle.tree().await.ok()?, gauge.read()));
-                if job.outcome.is_some() || now != last {
-                    let (steps, moved) = now.as_ref()?;
-                    let mut shown = as_execution(&job);
-                    shown["steps"] = steps.lines().collect();
-                    shown["progress"] = json!(moved);
-                    let event = Ok::<_, std::io::Error>(Bytes::from(format!("data: {shown}\n\n")));
-                    return Some((event, (handle, gauge, now, job.outcome.is_some())));
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
-        },
-    );
-    let headers = [(CONTENT_TYPE, "text/event-stream")];
-    Ok((headers, Body::from_stream(events)).into_response())
-}
-
 fn archives(plane: &Plane) -> Result<&Archives, Refusal> {
     Ok(plane.still.archives()?)
 }
 
-fn job_id(text: &str) -> Result<JobId, Refusal> {
+pub(crate) fn job_id(text: &str) -> Result<JobId, Refusal> {
     let id: Result<JobId, _> = text.parse();
     id.map_err(|_| Refusal::not_found(format!("there is no execution {text}")))
 }
@@ -318,7 +251,7 @@ fn status_of(state: RecordState) -> &'static str {
     }
 }
 
-fn as_execution(job: &Job) -> Value {
+pub(crate) fn as_execution(job: &Job) -> Value {
     let status = match &job.outcome {
         None => "started",
         Some(Outcome::Completed | Outcome::CompletedWithWarnings { .. }) => "terminated",

@@ -8,7 +8,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_engine::Clock;
 
 use crate::failure::of_archive;
-use crate::records::{LEASE, Record, RecordState, Records};
+use crate::records::{Record, RecordState, Records};
 
 /// The archives of a manager: listed, brought here from elsewhere, taken from here, deleted.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Archives {
         self.records.begin(uploading).await?;
         let uploaded = tokio::select! {
             uploaded = self.bring(id, path) => uploaded,
-            error = self.say_so(id, holder) => Err(error),
+            error = self.records.keep(id, holder, &*self.clock) => Err(error),
         };
         match uploaded {
             Ok(size) => {
@@ -59,18 +59,6 @@ impl Archives {
             .await?;
         let receipt = self.depot.upload(id, path).await.map_err(failed)?;
         Ok(receipt.size)
-    }
-
-    async fn say_so(&self, id: &str, holder: &str) -> Error {
-        loop {
-            self.clock.sleep(LEASE / 3).await;
-            let now = self.clock.now();
-            match self.records.renew(id, holder, now).await {
-                Err(error) if error.kind() == ErrorKind::Conflict => return error,
-                Err(error) => tracing::debug!(id, %error, "could not renew"),
-                Ok(()) => {}
-            }
-        }
     }
 
     /// Writes an archive, proven, to a path that must not exist yet.

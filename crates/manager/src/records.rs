@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_engine::Clock;
 use stillpoint_state::{Batch, Entry, Guard, Revision, State, StateExt as _};
 
 /// For how long a record is taken to be worked on after its holder said so.
@@ -183,6 +184,18 @@ impl Records {
                 Err(Error::new(ErrorKind::Conflict, message).advise("Choose another id"))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Says again and again that this holder works on a record; returns only where that is not so.
+    pub(crate) async fn keep(&self, id: &str, holder: &str, clock: &dyn Clock) -> Error {
+        loop {
+            clock.sleep(LEASE / 3).await;
+            match self.renew(id, holder, clock.now()).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => return error,
+                Err(error) => tracing::debug!(id, %error, "could not renew"),
+                Ok(()) => {}
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use crate::dump::Dump;
 use crate::failure::{guarded, of_archive};
 use crate::manager::{Inner, Named};
 use crate::metadata::{About, Metadata};
-use crate::records::{LEASE, Record, RecordState};
+use crate::records::{Record, RecordState};
 use crate::site::Site;
 
 /// What is to be captured, and how.
@@ -71,7 +71,7 @@ impl Task {
         tracing::debug!(key, %name, "capturing");
         let captured = tokio::select! {
             captured = self.captured(order, &record) => captured,
-            error = self.say_so(&name) => Err(error.into()),
+            error = self.inner.records.keep(&name, &self.token, &*self.inner.clock) => Err(error.into()),
         };
         let records = &self.inner.records;
         match captured {
@@ -95,19 +95,6 @@ impl Task {
                     Ok(()) => failed,
                     Err(_) => failed.and_left(),
                 })
-            }
-        }
-    }
-
-    /// Says again and again that somebody works on it; returns only where that is not so.
-    async fn say_so(&self, name: &str) -> Error {
-        loop {
-            self.inner.clock.sleep(LEASE / 3).await;
-            let now = self.inner.clock.now();
-            match self.inner.records.renew(name, &self.token, now).await {
-                Err(error) if error.kind() == ErrorKind::Conflict => return error,
-                Err(error) => tracing::debug!(name, %error, "could not renew"),
-                Ok(()) => {}
             }
         }
     }
