@@ -163,6 +163,8 @@ try:
     probe("old", f"{archives}/cloudify-4.0.zip", failed=place, then={"blueprints": 1, "deployments": 1})
     cut = changed("5.0.5", "n", lambda path, it: it[: it.index(b"COPY deployments (") + 1000] if path == "pg_data" else it)
     probe("cut-dump", cut, failed="it ends among the rows of a table")
+    zero = changed("5.0.5", "z", lambda path, it: it.replace(b"\tinfra\t", b"\tinf\0ra\t", 1) if path == "pg_data" else it)
+    probe("zero-byte", zero, failed="zero byte")
     probe("many-rows", with_many_rows("m"), failed="rows of table events", then={"blueprints": 2, "deployments": 2})
     print(f"{'':<18} at most {memory()} MiB of memory")
     assert memory() < 256, f"a dump of 400 MiB is held: {memory()} MiB"

@@ -197,6 +197,14 @@ mod tests {
                     async move { Err(Failed::leaving(unknown, false)) },
                 )),
                 Some("panic") => Ok(Box::pin(async { panic!("on purpose") })),
+                Some("run on") => Ok(Box::pin(async move {
+                    let meter = line.meter(300);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        meter.reach(200);
+                    });
+                    Err(unknown.into())
+                })),
                 Some("wait") => Ok(Box::pin(
                     async move { Err(line.stop().asked().await.into()) },
                 )),
@@ -260,6 +268,18 @@ mod tests {
                 }
                 other => panic!("{body}: {other:?}"),
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_runs_on_does_not_hide_the_end() {
+        let background = Background::new(Told);
+        let (key, work) = asked("run on");
+        background.submit(&key, &work).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        match background.observe(&key, &work, None).await.unwrap() {
+            CustomObservation::Failed { error, .. } => assert_eq!(error.message(), "it broke"),
+            other => panic!("{other:?}"),
         }
     }
 

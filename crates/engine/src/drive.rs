@@ -3,6 +3,7 @@
 
 mod live;
 mod pace;
+mod patience;
 mod record;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use crate::meter::Meter;
 use crate::plan::JobPlan;
 use crate::shared::{Shared, lock};
 use crate::store::{Logged, decode_bytes, lease_name};
-use crate::work::{Begun, Learned};
+use crate::work::{Begun, Learned, Work};
 
 /// For how long a driver has a job without saying so again.
 const LEASE: Duration = Duration::from_secs(60);
@@ -276,14 +277,19 @@ impl Driver {
             }
             Heard::Begun(call, Begun::Failed(error), _) => {
                 let error = error.leaving(World::Untouched);
-                self.learned(Learned::failed(call, error, Vec::new())).await
+                let failed = Learned::failed(call, error, Vec::new());
+                let patient = self.patient(failed, |work| matches!(work, Work::Ask(_)));
+                self.learned(patient).await
             }
             Heard::Begun(call, Begun::Lost(error), _) => {
                 self.live.remove(&call);
                 self.record(Event::Lost { call }, Some(error)).await
             }
             Heard::Cancelled => Ok(()),
-            Heard::Learned(learned) => self.learned(learned).await,
+            Heard::Learned(learned) => {
+                let patient = self.patient(learned, |work| matches!(work, Work::Discard(_)));
+                self.learned(patient).await
+            }
         }
     }
 
@@ -292,7 +298,7 @@ impl Driver {
         let Some(live) = self.live.get(&call) else {
             return Ok(());
         };
-        let (work, key, line) = (Arc::clone(&live.work), live.key.clone(), live.line.clone());
+        let (work, key) = (Arc::clone(&live.work), live.key.clone());
         let timeout = work
             .gate()
             .map_or(Duration::ZERO, |gate| gate.call_timeout());
@@ -312,7 +318,7 @@ impl Driver {
         let clock = Arc::clone(&self.shared.clock);
         let (pass, mut turn) = admitted.unzip();
         let abort = self.spawn(async move {
-            let begun = work.begin(&key, turn.as_mut(), &line, &*clock).await;
+            let begun = work.begin(&key, turn.as_mut(), &*clock).await;
             Heard::Begun(call, begun, turn)
         });
         if let Some(live) = self.live.get_mut(&call) {

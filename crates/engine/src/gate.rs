@@ -131,11 +131,6 @@ impl Turn {
         }
     }
 
-    /// Whether nobody suffers while whoever has this place waits.
-    pub(crate) fn may_wait(&self) -> bool {
-        self.place.urgency() == Urgency::Usual
-    }
-
     async fn wait(&self) -> Sent {
         let gate = &self.gate;
         let standing = self.place.wait();

@@ -150,8 +150,9 @@
 //! its place, waits, and goes again alone; with each call that is taken twice as many follow. No
 //! deadline runs while a call waits for its turn.
 //!
-//! A provider that cannot be reached is waited for, two minutes an attempt, which outlasts a
-//! restart of it; a stop ends the wait. Only a job that keeps something frozen or off gives up soon.
+//! A provider that takes no call is left alone for a quarter of a minute, and then for one and a half,
+//! before the next attempt: that outlasts a restart of it. Only a job that keeps something frozen or
+//! off goes on as quickly as ever.
 //!
 //! # Steps and requests of your own
 //!

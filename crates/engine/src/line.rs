@@ -64,10 +64,6 @@ impl Line {
 }
 
 impl Place {
-    pub(crate) fn urgency(&self) -> Urgency {
-        self.at.0
-    }
-
     /// Stands in the line from now on.
     pub(crate) fn wait(&self) -> Standing<'_> {
         let called = Arc::new(Notify::new());

@@ -7,6 +7,7 @@ mod proof;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use stillpoint_core::{Error, ErrorKind, Progress, ResourceRef, Result, Retry, World};
@@ -15,7 +16,7 @@ use stillpoint_restore::{Call, Event, Failure, Left, Machine, Retryable};
 use tokio::sync::{Notify, OnceCell};
 
 use crate::action::{Action, Outputs, StepOutput};
-use crate::clock::Clock;
+use crate::clock::{Clock, within};
 use crate::executor::{CustomWork, Executor};
 use crate::gate::{Gate, Turn};
 use crate::planning::{Providers, find};
@@ -25,6 +26,9 @@ use self::discard::Discard;
 use self::operation::Ask;
 pub(crate) use self::operation::deletion;
 use self::proof::{Compare, Verify};
+
+/// For how long an executor is asked how much there is.
+const SIZE: Duration = Duration::from_secs(10);
 
 /// What calls are carried out with.
 #[derive(Debug)]
@@ -93,10 +97,14 @@ impl Workshop {
         self.check_manager(source.provider()).is_ok()
     }
 
-    /// Bytes that an executor would move for this.
+    /// Bytes that an executor would move for this; 0 where it does not know soon. It is for progress
+    /// alone, and nothing that hangs may keep a plan from being made.
     pub(crate) async fn size(&self, executor: &str, work: &CustomWork) -> u64 {
         match self.executors.get(executor) {
-            Some(executor) => executor.size(work).await,
+            Some(executor) => {
+                let asked = within(&*self.clock, SIZE, executor.size(work)).await;
+                asked.unwrap_or(0)
+            }
             None => 0,
         }
     }
@@ -213,11 +221,10 @@ impl Work {
         &self,
         key: &OperationKey,
         turn: Option<&mut Turn>,
-        line: &Line,
         clock: &dyn Clock,
     ) -> Begun {
         match (self, turn) {
-            (Self::Ask(ask), Some(turn)) => ask.begin(key, turn, line, clock).await,
+            (Self::Ask(ask), Some(turn)) => ask.begin(key, turn, clock).await,
             (Self::Ask(_), None) => Begun::Failed(Error::new(
                 ErrorKind::Internal,
                 "a call was made out of its turn",
@@ -250,7 +257,7 @@ impl Work {
     /// Asks for the call to stop. What came of it is learned by watching.
     pub(crate) async fn cancel(&self, key: &OperationKey, ticket: Option<Ticket>, line: &Line) {
         match self {
-            Self::Ask(ask) => ask.cancel(key, ticket, line).await,
+            Self::Ask(ask) => ask.cancel(key, ticket).await,
             Self::Custom(custom) => custom.cancel(key).await,
             Self::Compare(_) | Self::Discard(_) | Self::Verify(_) => line.cancelled.notify_one(),
         }

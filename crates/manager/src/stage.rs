@@ -22,8 +22,19 @@ pub struct Stage<'a> {
     pub(crate) site: &'a Site,
     pub(crate) about: &'a Value,
     pub(crate) tenants: Option<&'a [String]>,
-    pub(crate) unplaced: RefCell<Vec<String>>,
+    pub(crate) unplaced: RefCell<Unplaced>,
     pub(crate) read: Arc<Gauge>,
+}
+
+/// Bytes of what is said to have no place that are kept: somebody is to read it.
+const UNPLACED: usize = 1 << 20;
+
+/// What had no place.
+#[derive(Debug, Default)]
+pub(crate) struct Unplaced {
+    items: Vec<String>,
+    bytes: usize,
+    more: u64,
 }
 
 /// Tells how many bytes were read for a stage, whoever reads them.
@@ -122,13 +133,31 @@ impl Stage<'_> {
     }
 
     /// Notes an item of the archive that has no place here. The restore goes on, and ends as
-    /// partially failed with all of these.
+    /// partially failed with these; past a MiB of them they are only counted.
     pub fn unplaced(&self, item: impl Into<String>) {
-        self.unplaced.borrow_mut().push(item.into());
+        self.unplaced.borrow_mut().add(item.into());
     }
 
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.component)
+    }
+}
+
+impl Unplaced {
+    fn add(&mut self, item: String) {
+        self.bytes = self.bytes.saturating_add(item.len());
+        match self.bytes <= UNPLACED {
+            true => self.items.push(item),
+            false => self.more += 1,
+        }
+    }
+
+    /// Each of them, and how many more there are.
+    pub(crate) fn listed(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.items.push(format!("{} more items", self.more));
+        }
+        self.items
     }
 }
 
@@ -164,5 +193,21 @@ impl fmt::Debug for Stage<'_> {
             .field("component", &self.component)
             .field("archive", self.archive)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_place_is_kept_for_a_mib_and_then_counted() {
+        let mut unplaced = Unplaced::default();
+        for number in 0..UNPLACED / 1000 + 8 {
+            unplaced.add(format!("{number:01000}"));
+        }
+        let listed = unplaced.listed();
+        assert_eq!(listed.len(), UNPLACED / 1000 + 1);
+        assert_eq!(listed.last().unwrap(), "8 more items");
     }
 }

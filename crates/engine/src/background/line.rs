@@ -55,7 +55,14 @@ impl Meter {
         let due = told.done().saturating_add(told.total() / 100);
         if bytes > due || (bytes >= told.total() && told.fraction() < 1.0) {
             told.advance_to(bytes);
-            let _ = self.line.status.send(Status::Running(Some(*told)));
+            // Part of the work may run on after its end, which is what counts.
+            self.line.status.send_if_modified(|status| {
+                let runs = matches!(status, Status::Running(_));
+                if runs {
+                    *status = Status::Running(Some(*told));
+                }
+                runs
+            });
         }
     }
 }

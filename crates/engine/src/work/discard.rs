@@ -128,17 +128,17 @@ async fn delete_once(
     turn: &mut Turn,
     clock: &dyn Clock,
 ) -> Result<()> {
-    let quiet = Line {
-        cancelled: Arc::new(Notify::new()),
-        progress: Arc::new(ignore),
-    };
-    let ticket = match ask.begin(key, turn, &quiet, clock).await {
+    let ticket = match ask.begin(key, turn, clock).await {
         Begun::Accepted(ticket) => ticket,
         Begun::Failed(error) => return Err(error),
         Begun::Lost(error) => {
             tracing::debug!(%key, %error, "no reply to a delete");
             None
         }
+    };
+    let quiet = Line {
+        cancelled: Arc::new(Notify::new()),
+        progress: Arc::new(ignore),
     };
     let learned = ask.watch(call, key, ticket, &quiet, clock).await;
     match (learned.event, learned.error) {

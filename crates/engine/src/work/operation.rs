@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use jiff::{SignedDuration, Timestamp};
 use stillpoint_core::{Error, ErrorKind, ResourceRef, Result, Retry, World};
 use stillpoint_iaas::{Observation, Operation, OperationKey, Provider, Ticket};
@@ -16,12 +15,6 @@ use crate::planning::find;
 /// How long to wait when a question could not be asked: this, doubled up to [`SLOWEST`].
 const SLOW: Duration = Duration::from_secs(1);
 const SLOWEST: Duration = Duration::from_secs(30);
-
-/// For how long a system that takes no calls is waited for before the attempt has failed: a
-/// restart of it takes less, and an outage more.
-const RESTART: Duration = Duration::from_secs(120);
-/// The longest pause in between.
-const RESTART_PAUSE: Duration = Duration::from_secs(10);
 
 /// An operation of a provider.
 #[derive(Clone, Debug)]
@@ -50,17 +43,13 @@ impl Ask {
         Arc::clone(&self.gate)
     }
 
-    /// Submits. A refusal for coming too fast is no failure: it waits and goes again. So it does
-    /// where nobody is there to refuse, for [`RESTART`]; but whose job holds something up gives up
-    /// at once, so that it is let go.
+    /// Submits. A refusal for coming too fast is no failure: it waits and goes again.
     pub(crate) async fn begin(
         &self,
         key: &OperationKey,
         turn: &mut Turn,
-        line: &Line,
         clock: &dyn Clock,
     ) -> Begun {
-        let (from, mut slow) = (clock.passed(), SLOW);
         loop {
             let sent = turn.come().await;
             let submit = self.provider.submit(key, &self.operation);
@@ -77,19 +66,6 @@ impl Ask {
                     sent.refused(Some(wait));
                 }
                 (World::Untouched, ErrorKind::RateLimited, _) => sent.refused(None),
-                (World::Untouched, ErrorKind::Unavailable, Retry::After(wait))
-                    if turn.may_wait() && clock.passed().saturating_sub(from) < RESTART =>
-                {
-                    drop(sent);
-                    tracing::debug!(%key, %error, "nobody takes it");
-                    let pause = clock.sleep(wait.max(slow));
-                    let stopped = line.cancelled.notified();
-                    futures_util::pin_mut!(stopped);
-                    if let Either::Right(_) = select(pause, stopped).await {
-                        return Begun::Failed(error);
-                    }
-                    slow = (slow * 2).min(RESTART_PAUSE);
-                }
                 (World::Untouched | World::RolledBack, ..) => return Begun::Failed(error),
                 _ => return Begun::Lost(error),
             }
@@ -143,8 +119,7 @@ impl Ask {
     }
 
     /// Asks once for it to be stopped; a request that is lost is made up for by the deadline.
-    pub(crate) async fn cancel(&self, key: &OperationKey, ticket: Option<Ticket>, line: &Line) {
-        line.cancelled.notify_one();
+    pub(crate) async fn cancel(&self, key: &OperationKey, ticket: Option<Ticket>) {
         if let Err(error) = self
             .provider
             .cancel(key, &self.operation, ticket.as_ref())

@@ -290,6 +290,9 @@ impl Client {
     /// Sends all of this, and that it was all.
     pub(super) fn send(&mut self, text: &str) -> Result<()> {
         let mut stdin = self.child.stdin.take().expect("piped");
+        if text.contains('\0') {
+            return Err(zero(ErrorKind::Invalid).advise("Leave it out"));
+        }
         match stdin.write_all(text.as_bytes()) {
             // It has gone, and says why when it is finished.
             Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
@@ -349,6 +352,12 @@ impl fmt::Debug for Server {
 
 pub(super) fn failed(program: &str, source: &io::Error) -> Error {
     Error::io(format_args!("running {program}"), source)
+}
+
+/// No text of PostgreSQL's has a zero byte, and psql leaves out the rest of a line that has one, its
+/// end too: what is quoted would end elsewhere.
+pub(super) fn zero(kind: ErrorKind) -> Error {
+    Error::new(kind, "a text for the database has a zero byte")
 }
 
 /// A name as SQL has it.

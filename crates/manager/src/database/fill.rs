@@ -6,7 +6,7 @@ use std::process::{ChildStdin, Stdio};
 use stillpoint_archive::cloudify::Snapshot;
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use super::client::{Server, failed};
+use super::client::{Server, failed, zero};
 use super::{DUMP, Database};
 use crate::failure::{of_archive, of_reading};
 use crate::site::Site;
@@ -61,6 +61,7 @@ fn pour(
         site,
         stdin: psql.stdin(),
         broken: None,
+        zero: false,
     };
     let mut sql = BufWriter::with_capacity(PIECE, &mut pipe);
     // From here on no line of what is written is a command to psql.
@@ -85,7 +86,11 @@ fn pour(
             // Ended first: the end of what it is sent would have it commit what it has.
             drop(psql);
             site.check()?;
-            Err(error)
+            match pipe.zero {
+                true => Err(zero(ErrorKind::Corrupt)
+                    .advise("No manager wrote it: do not trust the archive")),
+                false => Err(error),
+            }
         }
     }
 }
@@ -95,12 +100,18 @@ struct Pipe<'a> {
     site: &'a Site,
     stdin: ChildStdin,
     broken: Option<io::Error>,
+    /// Whether it was to send a zero byte, which it did not.
+    zero: bool,
 }
 
 impl Write for Pipe<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Err(error) = self.site.check() {
             return Err(io::Error::other(error));
+        }
+        if bytes.contains(&0) {
+            self.zero = true;
+            return Err(io::ErrorKind::InvalidData.into());
         }
         self.stdin.write(bytes).inspect_err(|source| {
             if source.kind() != io::ErrorKind::Interrupted {

@@ -69,7 +69,7 @@ impl Task {
                 read: Arc::new(Gauge::new(&line, size)),
             };
             let staged = guarded(&component, || named.component.stage(&stage))
-                .and_then(|()| note(&site, &stage.unplaced.take()));
+                .and_then(|()| note(&site, &stage.unplaced.take().listed()));
             match staged {
                 Ok(()) => Ok(Ok(())),
                 Err(error) => {

@@ -3,6 +3,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use stillpoint_core::{Error, Result};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::batch::Operation;
@@ -23,6 +24,8 @@ pub(super) struct Job {
 
 /// Of the time that the last commit took, what the next may wait for those who were answered then.
 const WAIT_FOR_THEM: u32 = 10;
+/// However long that was: who was answered is back sooner, or not at all.
+const LONGEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Commits what comes, until no more can come.
 ///
@@ -32,7 +35,8 @@ pub(super) fn run(shared: &Shared, mut queue: mpsc::Receiver<Job>) {
     let mut newest = None;
     let (mut answered, mut took) = (0, Duration::ZERO);
     loop {
-        let group = gather(&mut queue, answered, took / WAIT_FOR_THEM);
+        let wait = (took / WAIT_FOR_THEM).min(LONGEST_WAIT);
+        let group = gather(&mut queue, answered, wait);
         if group.is_empty() {
             return;
         }
@@ -54,7 +58,8 @@ fn gather(queue: &mut mpsc::Receiver<Job>, answered: usize, wait: Duration) -> V
     while !group.is_empty() && group.len() < answered && first.elapsed() < wait {
         match queue.try_recv() {
             Ok(next) => group.push(next),
-            Err(_) => thread::yield_now(),
+            Err(TryRecvError::Empty) => thread::yield_now(),
+            Err(TryRecvError::Disconnected) => break,
         }
     }
     group

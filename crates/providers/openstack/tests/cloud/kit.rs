@@ -17,6 +17,8 @@ fn every_rule_is_kept() {
     let wanted: Vec<_> = wanted.split_whitespace().collect();
     let named = |rule: &&Rule| wanted.is_empty() || wanted.contains(&rule.name());
     let rules: Vec<_> = Rule::ALL.iter().filter(named).collect();
+    let unknown = wanted.len() - rules.len().min(wanted.len());
+    assert!(unknown == 0, "{unknown} of {wanted:?} are no rules");
     let (next, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
