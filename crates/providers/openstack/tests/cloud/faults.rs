@@ -28,28 +28,25 @@ async fn gone(engine: &Engine, taken: stillpoint_engine::Job) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
-async fn cinder_is_killed_and_started_again_in_the_middle() {
+async fn cinder_is_ended_and_started_again_in_the_middle() {
     // Cinder is everybody's.
     let bed = Bed::alone();
     let size = bed.volume_size();
-    let web = bed
-        .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
-        .await;
-    bed.power_off(&web).await;
+    // Of no instance: of those Nova tells Cinder when a disk's snapshot is made, and only once.
+    let volume = bed.make_volume(&bed.namespace(), size).await;
     let before = bed.items();
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(&bed, &folder.path().join("state"));
     tokio::spawn(engine.run());
-    let plan = engine.plan(&Request::Take(Take::of(web))).await.unwrap();
+    let plan = engine.plan(&Request::Take(Take::of(volume))).await.unwrap();
     let id = engine.start(&plan).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    bed.hand.ask("restart", json!(["cinder-api", AWAY]));
+    bed.hand.ask("restart", json!(["cinder-api", AWAY, "TERM"]));
     let job = engine.wait(id).await.unwrap();
     bed.hand.ask("until_answers", json!([]));
     let job = job.into_result().expect("it waited, and went on");
     let snapshots = bed.items().into_keys();
     let snapshots = snapshots.filter(|name| name.starts_with("snapshot/"));
-    assert_eq!(snapshots.count(), 2, "each once");
+    assert_eq!(snapshots.count(), 1, "once");
     gone(&engine, job).await;
     assert_eq!(bed.items(), before);
     engine.shutdown(Duration::from_secs(5)).await;

@@ -197,14 +197,14 @@ def runs(group):
     return False
 
 
-def restart(name, away):
-    """Ends a service of the lab as kill -9 does, and starts it again as it was after so many seconds; gives its
-    new pid."""
+def restart(name, away, how="KILL"):
+    """Ends a service of the lab by a signal, and starts it again as it was after so many seconds; gives its new
+    pid."""
     path = os.path.join(LAB, "pid", f"{name}.pid")
     pid = int(open(path).read().split()[0])
     words = open(f"/proc/{pid}/cmdline").read().split("\0")[:-1]
     around = dict(one.split("=", 1) for one in open(f"/proc/{pid}/environ").read().split("\0") if "=" in one)
-    os.killpg(pid, signal.SIGKILL)
+    os.killpg(pid, signal.Signals["SIG" + how])
     # Its port is free only when it is gone.
     until(name, lambda: runs(pid), False)
     time.sleep(away)
