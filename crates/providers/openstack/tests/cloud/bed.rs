@@ -86,6 +86,13 @@ impl Bed {
         serde_json::from_value(items).expect("names and states")
     }
 
+    /// An instance of two disks.
+    pub(crate) async fn make_web(&self) -> ResourceRef {
+        let size = self.volume_size();
+        let disks = [("root", size), ("data", size)];
+        self.make_instance(&self.namespace, &disks).await
+    }
+
     /// Removes all that was not there when this was made.
     pub(crate) fn clean(&self) {
         let keep: Vec<_> = self.before.as_object().expect("names").keys().collect();

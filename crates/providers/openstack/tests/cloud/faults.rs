@@ -40,6 +40,8 @@ async fn cinder_is_ended_and_started_again_in_the_middle() {
     tokio::spawn(engine.run());
     let plan = engine.plan(&Request::Take(Take::of(volume))).await.unwrap();
     let id = engine.start(&plan).await.unwrap();
+    // Asked to end, not killed: killed between its answer and its word to those who do the work, it
+    // leaves a snapshot that is made for ever, which no client can mend.
     bed.hand.ask("restart", json!(["cinder-api", AWAY, "TERM"]));
     let job = engine.wait(id).await.unwrap();
     bed.hand.ask("until_answers", json!([]));

@@ -186,8 +186,9 @@ def token_revoked():
 
 
 def runs(group):
-    """Whether any process of this group is left."""
-    for stat in glob.glob("/proc/[0-9]*/stat"):
+    """Whether any thread of this group is left: a process whose first one has ended may still hold its port by the
+    others."""
+    for stat in glob.glob("/proc/[0-9]*/task/[0-9]*/stat"):
         try:
             state, _, its = open(stat).read().rsplit(") ", 1)[1].split()[:3]
         except (FileNotFoundError, ProcessLookupError):

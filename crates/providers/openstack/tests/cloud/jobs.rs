@@ -52,10 +52,7 @@ async fn take(engine: &Engine, of: &ResourceRef) -> Result<Job> {
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn a_quota_of_one_too_few_leaves_nothing() {
     let bed = Bed::new();
-    let size = bed.volume_size();
-    let web = bed
-        .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
-        .await;
+    let web = bed.make_web().await;
     let before = bed.items();
     let snapshots = before
         .keys()
@@ -83,10 +80,7 @@ async fn a_quota_of_one_too_few_leaves_nothing() {
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn a_process_killed_between_two_volumes_is_taken_over() {
     let bed = Bed::new();
-    let size = bed.volume_size();
-    let web = bed
-        .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
-        .await;
+    let web = bed.make_web().await;
     let before = bed.items();
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");

@@ -69,10 +69,7 @@ async fn a_volume_goes_back_to_its_latest_snapshot_and_to_no_other() {
 #[ignore = "needs a cloud: lab/test.sh starts one and runs this"]
 async fn a_disk_of_an_instance_is_detached_reverted_and_attached_again() {
     let bed = Bed::new();
-    let size = bed.volume_size();
-    let web = bed
-        .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
-        .await;
+    let web = bed.make_web().await;
     bed.power_off(&web).await;
     let data = disk(&bed, "data").await;
     bed.hand.ask("fill", json!([data.id(), 1]));

@@ -62,10 +62,7 @@ async fn a_token_that_is_revoked_is_replaced() {
 async fn tokens_that_end_by_themselves_are_renewed_in_the_middle_of_jobs() {
     // Keystone is everybody's.
     let bed = Bed::alone();
-    let size = bed.volume_size();
-    let web = bed
-        .make_instance(&bed.namespace(), &[("root", size), ("data", size)])
-        .await;
+    let web = bed.make_web().await;
     let before = bed.items();
     let short = ShortLived::new(&bed);
     let folder = tempfile::tempdir().unwrap();
