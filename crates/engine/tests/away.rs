@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Bench, Story};
 use jiff::SignedDuration;
-use stillpoint_core::{Consistency, ErrorKind};
+use stillpoint_core::{Consistency, ErrorKind, JobId};
 use stillpoint_engine::{Job, Request, Take};
 use stillpoint_iaas::OperationKind;
 use stillpoint_iaas::sim::{At, Call, Fault, NewInstance, Personality};
@@ -16,6 +16,14 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 fn took(job: &Job) -> SignedDuration {
     job.ended_at.unwrap().duration_since(job.started_at)
+}
+
+/// Starts it while no call for a snapshot is taken.
+async fn start_while_away(bench: &Bench, request: &Request) -> JobId {
+    let away = At::submit(OperationKind::Snapshot).times(1000);
+    bench.cloud.fault(away, Fault::Unavailable);
+    let plan = bench.engine.plan(request).await.unwrap();
+    bench.engine.start(&plan).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,10 +54,7 @@ async fn a_minute_is_waited_out() {
 async fn an_outage_ends_the_job_as_it_began() {
     let bench = Bench::new(Personality::Rest);
     let request = bench.set_up(Story::Take).await;
-    let away = At::submit(OperationKind::Snapshot).times(1000);
-    bench.cloud.fault(away, Fault::Unavailable);
-    let plan = bench.engine.plan(&request).await.unwrap();
-    let id = bench.engine.start(&plan).await.unwrap();
+    let id = start_while_away(&bench, &request).await;
     let job = bench.finish(id).await;
     assert!(took(&job) < MINUTE * 10, "{}", took(&job));
     let error = job.into_result().unwrap_err();
@@ -63,10 +68,7 @@ async fn an_outage_ends_the_job_as_it_began() {
 async fn a_stop_does_not_wait() {
     let bench = Bench::new(Personality::Rest);
     let request = bench.set_up(Story::Take).await;
-    let away = At::submit(OperationKind::Snapshot).times(1000);
-    bench.cloud.fault(away, Fault::Unavailable);
-    let plan = bench.engine.plan(&request).await.unwrap();
-    let id = bench.engine.start(&plan).await.unwrap();
+    let id = start_while_away(&bench, &request).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
     bench.engine.stop(id).await.unwrap();
     let job = bench.finish(id).await;
@@ -90,12 +92,11 @@ async fn nobody_is_kept_off_for_it() {
         may_power_off: Some(Duration::from_secs(300)),
         ..Take::of(bench.web.clone())
     };
-    let plan = bench.engine.plan(&Request::Take(take)).await.unwrap();
+    let request = Request::Take(take);
+    let plan = bench.engine.plan(&request).await.unwrap();
     let off = plan.steps.as_ref().unwrap().find_bracket("power");
     assert!(off.is_some(), "{plan}");
-    let away = At::submit(OperationKind::Snapshot).times(1000);
-    bench.cloud.fault(away, Fault::Unavailable);
-    let id = bench.engine.start(&plan).await.unwrap();
+    let id = start_while_away(&bench, &request).await;
     let job = bench.finish(id).await;
     assert!(took(&job) < MINUTE, "{}", took(&job));
     assert!(

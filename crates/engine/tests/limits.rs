@@ -88,6 +88,16 @@ async fn run_all(engine: &Engine, requests: &[Request]) -> Vec<Job> {
     jobs
 }
 
+async fn delete_all(engine: &Engine, taken: &[Job]) -> Vec<Job> {
+    let deletes: Vec<_> = taken
+        .iter()
+        .map(|job| Request::Delete {
+            snapshot: job.snapshot.unwrap(),
+        })
+        .collect();
+    run_all(engine, &deletes).await
+}
+
 fn ends(jobs: &[Job]) -> Vec<Timestamp> {
     jobs.iter().map(|job| job.ended_at.unwrap()).collect()
 }
@@ -115,13 +125,7 @@ async fn one_call_in_ten_minutes_is_one_job_in_ten_minutes() {
     // Deletes are calls, too, and no deadline runs while they wait for more than ten hours.
     cloud.settle().await;
     tokio::time::sleep(TEN_MINUTES).await;
-    let deletes: Vec<_> = jobs
-        .iter()
-        .map(|job| Request::Delete {
-            snapshot: job.snapshot.unwrap(),
-        })
-        .collect();
-    let jobs = run_all(&engine, &deletes).await;
+    let jobs = delete_all(&engine, &jobs).await;
     assert_in_steps_of(TEN_MINUTES, &jobs);
     assert_eq!(
         (cloud.calls().submits, cloud.calls().rate_limited),
@@ -135,13 +139,7 @@ async fn so_many_at_once_and_no_more() {
     let engine = engine(&cloud, Arc::new(cloud.connect()));
     let jobs = take_all(&cloud, &engine, NewInstance::off).await;
     assert!(ends(&jobs).is_sorted(), "first come, first served");
-    let deletes: Vec<_> = jobs
-        .iter()
-        .map(|job| Request::Delete {
-            snapshot: job.snapshot.unwrap(),
-        })
-        .collect();
-    let jobs = run_all(&engine, &deletes).await;
+    let jobs = delete_all(&engine, &jobs).await;
     assert!(ends(&jobs).is_sorted(), "first come, first served");
     assert_eq!(
         (cloud.calls().submits, cloud.calls().rate_limited),

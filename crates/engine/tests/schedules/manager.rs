@@ -73,6 +73,11 @@ impl Executor for Director {
     async fn cancel(&self, _: &OperationKey, _: &CustomWork) -> Result<()> {
         Ok(())
     }
+
+    /// It never says.
+    async fn size(&self, _: &CustomWork) -> u64 {
+        std::future::pending().await
+    }
 }
 
 fn with_director(builder: EngineBuilder) -> EngineBuilder {
@@ -120,4 +125,17 @@ async fn the_manager_itself_is_taken_listed_kept_and_deleted() {
     bed.engine.wait(job).await.unwrap().into_result().unwrap();
     assert_eq!(bed.snapshots().await.len(), 1);
     assert_eq!(held.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_size_that_is_never_said_keeps_no_plan_from_being_made() {
+    let bed = Bed::with(Personality::Files, with_director);
+    let capture = Request::Capture {
+        executor: "director".to_owned(),
+        name: "now".to_owned(),
+        schedule: None,
+    };
+    let soon = tokio::time::timeout(Duration::from_secs(60), bed.engine.plan(&capture));
+    let plan = soon.await.expect("it waits for ever").unwrap();
+    assert!(plan.blocked_by.is_empty(), "{plan}");
 }
