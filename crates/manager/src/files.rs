@@ -3,10 +3,12 @@
 mod index;
 mod mirror;
 mod swap;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +19,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 
 use self::index::Index;
 use self::mirror::Mirror;
+use self::walk::each_file;
 use crate::component::{Component, LeftOut};
 use crate::dump::Dump;
 use crate::metadata::CLOUDIFY;
@@ -237,11 +240,23 @@ impl Component for Files {
     }
 
     fn size(&self) -> Result<u64> {
-        self.size_of(&self.folder, true)
+        let mut size = 0;
+        let skip = |name: &str| self.skip.contains(name);
+        let _ = each_file(&self.folder, &skip, &mut |_, found| {
+            size += found.len();
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(size)
     }
 
     fn holds(&self, token: &Token) -> Result<bool> {
-        self.search(&self.folder, token)
+        let found = each_file(&self.folder, &|_| false, &mut |path, found| {
+            Ok(match holds(path, found, token)? {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })?;
+        Ok(found.is_break())
     }
 
     fn prepare(&self, site: &Site) -> Result<()> {
@@ -303,47 +318,16 @@ impl Files {
             }
         }
     }
+}
 
-    /// Bytes of all files below a folder, without what is left out at its top.
-    fn size_of(&self, folder: &Path, top: bool) -> Result<u64> {
-        let mut size = 0;
-        for entry in fs::read_dir(folder).map_err(looking(folder))? {
-            let entry = entry.map_err(looking(folder))?;
-            if top && self.skip.contains(&*entry.file_name().to_string_lossy()) {
-                continue;
-            }
-            let found = entry.metadata().map_err(looking(&entry.path()))?;
-            if found.is_dir() {
-                size += self.size_of(&entry.path(), false)?;
-            } else if found.is_file() {
-                size += found.len();
-            }
-        }
-        Ok(size)
-    }
-
-    /// Whether a file that was changed just now has the token in it.
-    fn search(&self, folder: &Path, token: &Token) -> Result<bool> {
-        for entry in fs::read_dir(folder).map_err(looking(folder))? {
-            let entry = entry.map_err(looking(folder))?;
-            let path = entry.path();
-            let found = entry.metadata().map_err(looking(&path))?;
-            let recent = found
-                .modified()
-                .ok()
-                .and_then(|it| it.elapsed().ok())
-                .is_none_or(|ago| ago.as_secs() < 60);
-            let holds = if found.is_dir() {
-                self.search(&path, token)?
-            } else {
-                found.is_file() && recent && mirror::contains(&path, token.as_str().as_bytes())?
-            };
-            if holds {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
+/// Whether a file that was changed just now has the token in it.
+fn holds(path: &Path, found: &fs::Metadata, token: &Token) -> Result<bool> {
+    let recent = found
+        .modified()
+        .ok()
+        .and_then(|it| it.elapsed().ok())
+        .is_none_or(|ago| ago.as_secs() < 60);
+    Ok(recent && mirror::contains(path, token.as_str().as_bytes())?)
 }
 
 impl fmt::Debug for Files {

@@ -114,6 +114,7 @@ mod mutex;
 mod plan;
 mod preflight;
 mod probe;
+mod random;
 mod records;
 mod request;
 mod site;

@@ -27,6 +27,9 @@ use crate::records::Records;
 use crate::request::{NAME, Wish};
 use crate::work::Work;
 
+/// How long components may take to say how large they are.
+const SIZE: Duration = Duration::from_secs(10);
+
 /// A control plane that captures itself, and is restored from what it captured. See the
 /// [crate's documentation](crate).
 #[derive(Debug)]
@@ -277,6 +280,16 @@ impl Inner {
         captured.into_iter().map(Named::size).sum()
     }
 
+    /// Bytes that a capture of all writes; 0 where a component does not say soon. It is for progress
+    /// alone, and nothing that hangs may keep a plan from being made.
+    pub(crate) async fn size_soon(self: &Arc<Self>) -> u64 {
+        let inner = Arc::clone(self);
+        tokio::select! {
+            size = blocking(move || Ok(inner.size(None))) => size.unwrap_or_default(),
+            () = self.clock.sleep(SIZE) => 0,
+        }
+    }
+
     /// The component of that name.
     pub(crate) fn component(&self, name: &str) -> Result<&Named> {
         self.components
@@ -319,6 +332,7 @@ impl BackgroundWork for Manager {
             line,
         )))
     }
+
     fn size(&self, work: &CustomWork) -> BoxFuture<'static, u64> {
         let inner = Arc::clone(&self.inner);
         let Ok(Work::OfEngine(ManagerWork::Capture { name })) = Work::of(work) else {

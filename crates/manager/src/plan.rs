@@ -4,7 +4,6 @@ use jiff::{SignedDuration, Timestamp};
 use stillpoint_core::{
     ByteSize, Error, ErrorKind, Omission, OmissionReason, ResourceKind, ResourceRef, Result,
 };
-use stillpoint_engine::background::blocking;
 use stillpoint_engine::{Action, Change, Claim, CustomRequest, JobPlan};
 use stillpoint_restore::{Bracket, Phase, Plan, PlanBuilder, Retry, Step};
 
@@ -36,8 +35,7 @@ impl Planner<'_> {
                 reason: OmissionReason::NotSelected,
             })
             .collect();
-        let inner = Arc::clone(self.inner);
-        let before = blocking(move || Ok(inner.size(None))).await?;
+        let before = self.inner.size_soon().await;
         let changes = seen
             .chosen
             .iter()

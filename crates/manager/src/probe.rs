@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use stillpoint_core::{Error, ErrorKind, Result, SnapshotId};
+use stillpoint_core::{Result, SnapshotId};
 use stillpoint_state::{Batch, Guard, State};
+
+use crate::random;
 
 /// Text that was just written to Stillpoint's own state, and is nowhere else.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,14 +37,7 @@ pub(crate) async fn while_marked<T>(
     now: Timestamp,
     ask: impl AsyncFnOnce(Token) -> Result<T>,
 ) -> Result<T> {
-    let mut entropy = [0; 10];
-    getrandom::fill(&mut entropy).map_err(|source| {
-        let message = "the system gave no random bytes";
-        Error::new(ErrorKind::Unavailable, message)
-            .advise("Try again")
-            .because(source)
-    })?;
-    let token = Token(format!("probe-{}", SnapshotId::new(now, entropy)));
+    let token = Token(format!("probe-{}", SnapshotId::new(now, random::bytes()?)));
     let key = format!("manager/probe/{}", token.as_str());
     let mut batch = Batch::new();
     batch.put(key.clone(), Guard::Any, token.as_str().to_owned());

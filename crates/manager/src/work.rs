@@ -175,8 +175,8 @@ impl Work {
             Self::Unlock { level } => Ok(task
                 .with_locks(move |inner, holder| inner.unlock_level(level, holder))
                 .await?),
-            Self::Unsafeguard { name } => Ok(task.unsafeguard_patiently(&name).await?),
-            Self::Unstage { component } => Ok(task.unstage_patiently(&component).await?),
+            Self::Unsafeguard { name } => Ok(task.patiently(|| task.remove_archive(&name)).await?),
+            Self::Unstage { component } => Ok(task.patiently(|| task.unstage(&component)).await?),
             Self::Validate { component } => Ok(task.validate(component).await?),
             Self::Verify { archive, bound } => Ok(task.verify(archive, bound).await?),
         }

@@ -54,6 +54,24 @@ async fn a_manager_is_captured_and_restored_on_a_fresh_one() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn no_zero_byte_is_sent_to_a_database() {
+    let postgres = Postgres::start();
+    let archives = tempfile::tempdir().unwrap();
+    let bed = Bed::new(&postgres, "first", archives.path(), &SecretKey::generate());
+    // What psql would leave out is the end of the quotation.
+    let cut = "INSERT INTO secrets VALUES ('a\0', 'b');\nDELETE FROM secrets; --')";
+    let sent = [
+        bed.server.transaction(cut),
+        bed.server.query("SELECT '\0'").map(drop),
+    ];
+    for error in sent.map(Result::unwrap_err) {
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("zero byte"), "{error}");
+    }
+}
+
 /// What is told of a job: bytes, never back, also within a step, and in the end all of them.
 async fn ends_at_its_total(events: &mut Receiver<JobEvent>) {
     let (mut told, mut total) = (vec![0], None);

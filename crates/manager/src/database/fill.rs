@@ -9,6 +9,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 use super::client::{Server, failed, zero};
 use super::{DUMP, Database};
 use crate::failure::{of_archive, of_reading};
+use crate::random;
 use crate::site::Site;
 use crate::stage::Stage;
 
@@ -60,48 +61,53 @@ fn pour(
     let mut pipe = Pipe {
         site,
         stdin: psql.stdin(),
-        broken: None,
-        zero: false,
+        ended: None,
     };
     let mut sql = BufWriter::with_capacity(PIECE, &mut pipe);
     // From here on no line of what is written is a command to psql.
-    let written = writeln!(sql, "\\restrict {}", random()?)
+    let written = writeln!(sql, "\\restrict {}", random::word()?)
         .map_err(|source| failed("psql", &source))
         .and_then(|()| write(&mut sql))
         .and_then(|()| sql.flush().map_err(|source| failed("psql", &source)));
     // What is left in it after a failure is for nobody.
     drop(sql.into_parts());
-    match (written, pipe.broken.take()) {
+    match (written, pipe.ended.take()) {
         (Ok(()), None) => {
             drop(pipe);
             psql.finish()
         }
-        (_, Some(source)) => {
-            // It has gone, and says why. What it was sent of a transaction is no part of anything.
+        (_, Some(End::Gone(source))) => {
+            // It says why. What it was sent of a transaction is no part of anything.
             drop(pipe);
             psql.finish()?;
             Err(failed("psql", &source))
         }
-        (Err(error), None) => {
+        (written, ended) => {
             // Ended first: the end of what it is sent would have it commit what it has.
             drop(psql);
             site.check()?;
-            match pipe.zero {
-                true => Err(zero(ErrorKind::Corrupt)
+            match ended {
+                Some(End::Zero) => Err(zero(ErrorKind::Corrupt)
                     .advise("No manager wrote it: do not trust the archive")),
-                false => Err(error),
+                _ => written,
             }
         }
     }
 }
 
-/// What leads to `psql`: it ends with its job, and remembers when nobody reads any more.
+/// What leads to `psql`: it ends with its job, and remembers why else it ended.
 struct Pipe<'a> {
     site: &'a Site,
     stdin: ChildStdin,
-    broken: Option<io::Error>,
-    /// Whether it was to send a zero byte, which it did not.
-    zero: bool,
+    ended: Option<End>,
+}
+
+/// Why nothing more can be sent.
+enum End {
+    /// Nobody reads any more.
+    Gone(io::Error),
+    /// It was to send a zero byte, which it did not.
+    Zero,
 }
 
 impl Write for Pipe<'_> {
@@ -110,12 +116,12 @@ impl Write for Pipe<'_> {
             return Err(io::Error::other(error));
         }
         if bytes.contains(&0) {
-            self.zero = true;
+            self.ended = Some(End::Zero);
             return Err(io::ErrorKind::InvalidData.into());
         }
         self.stdin.write(bytes).inspect_err(|source| {
             if source.kind() != io::ErrorKind::Interrupted {
-                self.broken = Some(source.kind().into());
+                self.ended = Some(End::Gone(source.kind().into()));
             }
         })
     }
@@ -123,16 +129,4 @@ impl Write for Pipe<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.stdin.flush()
     }
-}
-
-/// Letters that nobody could have foreseen.
-pub(super) fn random() -> Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|source| {
-        let message = "the system gave no random bytes";
-        Error::new(ErrorKind::Unavailable, message)
-            .advise("Try again")
-            .because(source)
-    })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -7,10 +7,10 @@ use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::client::{Server, failed, ident, literal};
 use super::dump::row;
-use super::fill::random;
 use super::schema::{counting, quoted};
 use super::{Database, ROWS};
 use crate::metadata::CLOUDIFY;
+use crate::random;
 use crate::site::Site;
 use crate::stage::Stage;
 
@@ -150,7 +150,7 @@ impl Database {
         let (_, restricts) = matched.client()?;
         let mut arguments = vec!["--data-only".to_owned(), "--no-owner".into()];
         if restricts {
-            arguments.push(format!("--restrict-key={}", random()?));
+            arguments.push(format!("--restrict-key={}", random::word()?));
         }
         arguments.extend(self.kept.keys().map(|it| format!("--table={}", quoted(it))));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

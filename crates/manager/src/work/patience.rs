@@ -22,22 +22,14 @@ struct Patience {
 }
 
 impl Task {
-    /// Removes what was staged, once it answers.
-    pub(super) async fn unstage_patiently(&self, component: &str) -> Result<Value> {
+    /// Takes something back, once what has to do it answers.
+    pub(super) async fn patiently<Undone: Future<Output = Result<Value>>>(
+        &self,
+        undo: impl Fn() -> Undone,
+    ) -> Result<Value> {
         let mut patience = Patience::new();
         loop {
-            match self.unstage(component.to_owned()).await {
-                Err(error) => patience.wait(self, error).await?,
-                done => return done,
-            }
-        }
-    }
-
-    /// Removes what a safeguard captured, once the depot answers.
-    pub(super) async fn unsafeguard_patiently(&self, name: &str) -> Result<Value> {
-        let mut patience = Patience::new();
-        loop {
-            match self.remove_archive(name).await {
+            match undo().await {
                 Err(error) => patience.wait(self, error).await?,
                 done => return done,
             }

@@ -83,8 +83,9 @@ impl Task {
         Ok(Value::Null)
     }
 
-    pub(super) async fn unstage(&self, component: String) -> Result<Value> {
-        let (inner, site) = (Arc::clone(&self.inner), self.site(&component));
+    pub(super) async fn unstage(&self, component: &str) -> Result<Value> {
+        let (inner, site) = (Arc::clone(&self.inner), self.site(component));
+        let component = component.to_owned();
         blocking(move || {
             let named = inner.component(&component)?;
             guarded(&component, || named.component.unstage(&site))

@@ -1,7 +1,9 @@
 //! Progress in bytes: within each step that moves any, never back, and at its total in the end.
 
 use std::io::Read as _;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::mpsc::{Receiver as Signal, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use stillpoint_core::{Progress, Result, Unit};
 use stillpoint_engine::{JobEvent, What};
 use stillpoint_manager::depot::Depot;
-use stillpoint_manager::{Class, Component, Dump, SecretKey, Site, Stage};
+use stillpoint_manager::{Class, Component, Dump, RestoreManager, SecretKey, Site, Stage};
 use tokio::sync::broadcast::Receiver;
 
 use crate::Plain;
@@ -113,4 +115,57 @@ async fn it_is_told_within_each_step_that_moves_bytes() {
     let steps = ["do fetch", "do verify", "do safeguard", "do stage/slow"];
     let total = check(&told(&mut events).await, &steps[..]);
     assert!(total > 4 * size, "fetched, read, captured, staged: {total}");
+}
+
+/// Does not say how large it is before it is let go, where it waits for that.
+#[derive(Debug)]
+struct Silent(Option<Mutex<Signal<()>>>);
+
+impl Component for Silent {
+    fn dump(&self, _: &mut Dump<'_, '_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn stage(&self, _: &Stage<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn cut_over(&self, _: &Site) -> Result<()> {
+        Ok(())
+    }
+
+    fn size(&self) -> Result<u64> {
+        if let Some(signal) = &self.0 {
+            let _ = signal.lock().unwrap().recv();
+        }
+        Ok(0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_size_that_is_never_said_keeps_no_plan_from_being_made() {
+    let (archives, key) = (tempfile::tempdir().unwrap(), SecretKey::generate());
+    let plain = Plain::new(archives.path(), &key, |it| {
+        it.component("silent", Silent(None))
+    });
+    plain.capture("monday").await.unwrap();
+    let (go, signal) = channel();
+    let silent = Silent(Some(Mutex::new(signal)));
+    let plain = Plain::new(archives.path(), &key, |it| it.component("silent", silent));
+    let request = RestoreManager::of("monday").request();
+    let mut plan = pin!(plain.engine.plan(&request));
+    // The clock stands while something blocks.
+    for _ in 0..20_000 {
+        tokio::select! {
+            biased;
+            plan = &mut plan => {
+                plan.unwrap();
+                drop(go);
+                return;
+            }
+            () = tokio::time::advance(Duration::from_millis(100)) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    drop(go);
+    panic!("it waits for ever");
 }
