@@ -7,6 +7,7 @@ mod fill;
 mod schema;
 mod shadow;
 mod swap;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -280,8 +280,8 @@ impl Inner {
         captured.into_iter().map(Named::size).sum()
     }
 
-    /// Bytes that a capture of all writes; 0 where a component does not say soon. It is for progress
-    /// alone, and nothing that hangs may keep a plan from being made.
+    /// Bytes that a capture of all writes; 0 where a component does not say soon: it is for progress
+    /// alone, and no plan waits for that.
     pub(crate) async fn size_soon(self: &Arc<Self>) -> u64 {
         let inner = Arc::clone(self);
         tokio::select! {

@@ -26,7 +26,7 @@ fn rooms() -> impl Iterator<Item = u64> {
 async fn a_capture_without_room_leaves_all_as_it_was() {
     let (postgres, key) = (Postgres::start(), SecretKey::generate());
     for full in ["staging", "depot"] {
-        let (small, large) = (Small::new(1 << 20), tempfile::tempdir_in("/tmp").unwrap());
+        let (small, large) = (Small::new(1 << 20), tempfile::tempdir().unwrap());
         let (staging, archives) = match full {
             "staging" => (small.path(), large.path()),
             _ => (large.path(), small.path()),
@@ -65,8 +65,8 @@ async fn a_capture_without_room_leaves_all_as_it_was() {
 #[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
 async fn a_restore_without_room_leaves_all_as_it_was() {
     let (postgres, key) = (Postgres::start(), SecretKey::generate());
-    let archives = tempfile::tempdir_in("/tmp").unwrap();
-    let noise = tempfile::tempdir_in("/tmp").unwrap();
+    let archives = tempfile::tempdir().unwrap();
+    let noise = tempfile::tempdir().unwrap();
     let wheel: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
         .take(3 << 20)
         .collect();
@@ -82,7 +82,7 @@ async fn a_restore_without_room_leaves_all_as_it_was() {
         let mut refused = 0;
         for kib in rooms() {
             let name = format!("{full}_{kib}");
-            let (small, large) = (Small::new(1 << 20), tempfile::tempdir_in("/tmp").unwrap());
+            let (small, large) = (Small::new(1 << 20), tempfile::tempdir().unwrap());
             let (staging, files) = match full {
                 "staging" => (small.path(), large.path()),
                 _ => (large.path(), small.path()),
@@ -124,7 +124,7 @@ async fn a_restore_without_room_leaves_all_as_it_was() {
 async fn a_server_without_room_has_its_database_as_it_was() {
     let small = Small::new(1 << 20);
     let (postgres, key) = (Postgres::within(small.path()), SecretKey::generate());
-    let archives = tempfile::tempdir_in("/tmp").unwrap();
+    let archives = tempfile::tempdir().unwrap();
     let lock = Lock::default();
     let new = |name: &str| {
         Bed::with(&postgres, name, archives.path(), &key, |it, _| {

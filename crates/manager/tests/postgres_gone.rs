@@ -126,6 +126,10 @@ async fn a_server_killed_in_the_middle_of_any_call_leaves_it_as_before_or_as_the
                 }
             }
             assert!(lock.is_free(), "{name}: it is locked");
+            if let Some(bed) = fresh {
+                drop(bed);
+                postgres.remove(&name);
+            }
             call += every;
         }
         assert!(killed > 0, "{story}");

@@ -5,13 +5,18 @@ mod bed;
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bed::{Two, builder, depot};
 use stillpoint_core::Result;
 use stillpoint_engine::{Engine, Request};
 use stillpoint_manager::{Component, Dump, Manager, NAME, RestoreManager, Server, Site, Stage};
+use stillpoint_restore::Outcome;
 use stillpoint_state::{Batch, Committed, Entry, Memory, Revision, Scan, State};
+
+/// Longer than any of this takes.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Keeps its entries in a table.
 #[derive(Debug)]
@@ -100,51 +105,70 @@ async fn a_state_inside_of_what_is_restored_is_refused() {
     assert!(!said.contains("component plugins holds"), "{said}");
 }
 
+/// An archive that somebody made who means harm: well formed and sealed.
+#[derive(Debug)]
+struct Harm {
+    rows: String,
+    dump: String,
+}
+
+impl Component for Harm {
+    fn dump(&self, dump: &mut Dump<'_, '_>) -> Result<()> {
+        let class = stillpoint_manager::Class::Secret;
+        dump.bytes("rows.json", class, &*self.rows)?;
+        dump.bytes("dump.sql", class, &*self.dump)
+    }
+
+    fn stage(&self, _: &Stage<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn cut_over(&self, _: &Site) -> Result<()> {
+        Ok(())
+    }
+
+    fn describe(&self, _: &Site) -> serde_json::Value {
+        serde_json::json!({ "kind": "postgresql" })
+    }
+}
+
+impl Harm {
+    /// Has it in the depot, as `harm`.
+    async fn captured(self, two: &Two) {
+        let folder = tempfile::tempdir().unwrap();
+        let state: Arc<dyn State> = Arc::new(Memory::new());
+        let manager = Manager::builder("Testbed", "7.1.0")
+            .component("database", self)
+            .depot(depot(two.archives.path()), folder.path())
+            .seal_for(two.key.public());
+        let (engine, _) = manager
+            .register(Arc::clone(&state), Engine::builder(state))
+            .unwrap();
+        let engine = engine.build().unwrap();
+        tokio::spawn(engine.run());
+        let capture = Request::Capture {
+            executor: NAME.to_owned(),
+            name: "harm".to_owned(),
+            schedule: None,
+        };
+        let plan = engine.plan(&capture).await.unwrap();
+        let job = engine.start(&plan).await.unwrap();
+        engine.wait(job).await.unwrap().into_result().unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
 async fn a_dump_runs_no_commands() {
-    // An archive that somebody made who means harm: well formed, sealed, and with a command in it.
-    #[derive(Debug)]
-    struct Harm(std::path::PathBuf);
-    impl Component for Harm {
-        fn dump(&self, dump: &mut Dump<'_, '_>) -> Result<()> {
-            let class = stillpoint_manager::Class::Secret;
-            dump.bytes("rows.json", class, "{}")?;
-            let sql = format!("CREATE TABLE a (b int);\n\\! touch {}\n", self.0.display());
-            dump.bytes("dump.sql", class, sql)
-        }
-        fn stage(&self, _: &Stage<'_>) -> Result<()> {
-            Ok(())
-        }
-        fn cut_over(&self, _: &Site) -> Result<()> {
-            Ok(())
-        }
-        fn describe(&self, _: &Site) -> serde_json::Value {
-            serde_json::json!({ "kind": "postgresql" })
-        }
-    }
     let two = Two::new().await;
     let folder = tempfile::tempdir().unwrap();
     let touched = folder.path().join("touched");
-    let state: Arc<dyn State> = Arc::new(Memory::new());
-    let manager = Manager::builder("Testbed", "7.1.0")
-        .component("database", Harm(touched.clone()))
-        .depot(depot(two.archives.path()), folder.path())
-        .seal_for(two.key.public());
-    let (engine, _) = manager
-        .register(Arc::clone(&state), Engine::builder(state))
-        .unwrap();
-    let engine = engine.build().unwrap();
-    tokio::spawn(engine.run());
-    let capture = Request::Capture {
-        executor: NAME.to_owned(),
-        name: "harm".to_owned(),
-        schedule: None,
+    let command = format!("\\! touch {}", touched.display());
+    let harm = Harm {
+        rows: "{}".to_owned(),
+        dump: format!("CREATE TABLE a (b int);\n{command}\n"),
     };
-    let plan = engine.plan(&capture).await.unwrap();
-    let job = engine.start(&plan).await.unwrap();
-    engine.wait(job).await.unwrap().into_result().unwrap();
-
+    harm.captured(&two).await;
     let second = two.fresh("second");
     let before = second.content();
     let error = second.restore("harm").await.unwrap_err();
@@ -155,6 +179,56 @@ async fn a_dump_runs_no_commands() {
         "{error}"
     );
     assert!(!touched.exists());
+    assert_eq!(second.content(), before);
+    assert_eq!(second.leftovers(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_name_of_several_lines_runs_no_commands() {
+    let two = Two::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let touched = folder.path().join("touched");
+    // Its second line alone is a table of every database, and a command.
+    let line = format!("pg_class \\! touch {} #", touched.display());
+    let harm = Harm {
+        rows: serde_json::json!({ &line: 0 }).to_string(),
+        dump: format!("CREATE TABLE \"x\n{line}\n\" (b int);\n"),
+    };
+    harm.captured(&two).await;
+    let second = two.fresh("second");
+    let before = second.content();
+    let error = second.restore("harm").await.unwrap_err();
+    let said = format!("table {line} has 0 rows instead of 0");
+    assert!(error.to_string().contains(&said), "{error}");
+    assert!(!touched.exists(), "it ran");
+    assert_eq!(second.content(), before);
+    assert_eq!(second.leftovers(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL 15 and root: .ci/run has both"]
+async fn a_dump_that_never_ends_is_stopped() {
+    let two = Two::new().await;
+    let harm = Harm {
+        rows: "{}".to_owned(),
+        dump: "SELECT pg_sleep(100000);\n".to_owned(),
+    };
+    harm.captured(&two).await;
+    let second = two.fresh("second");
+    let before = second.content();
+    let request = RestoreManager::of("harm").request();
+    let plan = second.engine.plan(&request).await.unwrap();
+    let job = second.engine.start(&plan).await.unwrap();
+    let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'";
+    while second.server.query(sleeps).unwrap() == "0" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    second.engine.stop(job).await.unwrap();
+    let ended = tokio::time::timeout(MINUTE, second.engine.wait(job)).await;
+    let job = ended.expect("it does not stop").unwrap();
+    let outcome = job.outcome.unwrap();
+    assert!(matches!(outcome, Outcome::Cancelled { .. }), "{outcome}");
     assert_eq!(second.content(), before);
     assert_eq!(second.leftovers(), [""; 0]);
 }

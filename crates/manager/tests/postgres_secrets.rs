@@ -133,7 +133,7 @@ impl Machine {
         migration: &'static str,
         condition: &str,
     ) -> Self {
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let folder = tempfile::tempdir().unwrap();
         for name in ["plugins", "keys", "staging"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }

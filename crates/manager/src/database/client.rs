@@ -4,13 +4,18 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::complaint::complaint;
+use super::watch::Watch;
+use crate::mutex::lock;
+use crate::site::Site;
 
 /// Where Debian and its kin have the clients of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -21,6 +26,9 @@ const FIXED: &str = "stillpoint: fixed";
 /// Bytes of a client's complaint that are shown.
 const COMPLAINT: u64 = 4096;
 
+/// How often it is looked whether a client that is watched has ended.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// A connection to a database of a PostgreSQL server, made by `psql` and `pg_dump`.
 #[derive(Clone)]
 pub struct Server {
@@ -30,6 +38,8 @@ pub struct Server {
     database: String,
     password: Option<Arc<SecretString>>,
     bin: Option<PathBuf>,
+    /// The job whose stop ends its clients.
+    site: Option<Site>,
 }
 
 /// A session that holds an exported snapshot for as long as it is not dropped.
@@ -46,8 +56,9 @@ pub(super) struct Session {
 /// A client under way, and what it complains of.
 pub(super) struct Client {
     program: &'static str,
-    child: Child,
+    child: Arc<Mutex<Child>>,
     complaints: File,
+    watch: Option<(Watch, Site)>,
 }
 
 impl Server {
@@ -64,6 +75,7 @@ impl Server {
             database: database.into(),
             password: None,
             bin: None,
+            site: None,
         }
     }
 
@@ -101,19 +113,40 @@ impl Server {
         server
     }
 
+    /// The same, for this job: its clients end when that is stopped, even while the server keeps
+    /// them waiting.
+    pub(super) fn during(&self, site: &Site) -> Self {
+        let mut server = self.clone();
+        server.site = Some(site.clone());
+        server
+    }
+
     /// What SQL gives: rows in lines, columns between `|`.
     ///
     /// # Errors
     /// What the server complains of, as its kind: [`ErrorKind::Unavailable`] where it cannot be
     /// reached.
     pub fn query(&self, sql: &str) -> Result<String> {
-        let mut psql = self.psql(&["-A", "-t", "-f", "-"], Stdio::piped())?;
+        let mut found = self.found(sql, &[])?;
+        found.truncate(found.trim_end_matches('\n').len());
+        Ok(found)
+    }
+
+    /// The rows that SQL gives, columns between `|`: whole, whatever they have in them. A name of
+    /// several lines that is cut in pieces would be SQL of its own, and commands to `psql`.
+    pub(super) fn rows(&self, sql: &str) -> Result<Vec<String>> {
+        let found = self.found(sql, &["--record-separator-zero"])?;
+        Ok(found.split_terminator('\0').map(str::to_owned).collect())
+    }
+
+    fn found(&self, sql: &str, shape: &[&str]) -> Result<String> {
+        let arguments = [&["-A", "-t", "-f", "-"], shape].concat();
+        let mut psql = self.psql(&arguments, Stdio::piped())?;
         psql.send(sql)?;
         let mut found = String::new();
         let read = psql.stdout().read_to_string(&mut found);
         psql.finish()?;
         read.map_err(|source| failed("psql", &source))?;
-        found.truncate(found.trim_end_matches('\n').len());
         Ok(found)
     }
 
@@ -262,10 +295,14 @@ impl Server {
             }
             _ => failed(program, &source),
         })?;
+        let child = Arc::new(Mutex::new(child));
+        let site = self.site.as_ref();
+        let watch = site.map(|site| (Watch::of(&child, site), site.clone()));
         Ok(Client {
             program,
             child,
             complaints,
+            watch,
         })
     }
 
@@ -289,7 +326,7 @@ impl Server {
 impl Client {
     /// Sends all of this, and that it was all.
     pub(super) fn send(&mut self, text: &str) -> Result<()> {
-        let mut stdin = self.child.stdin.take().expect("piped");
+        let mut stdin = self.stdin();
         if text.contains('\0') {
             return Err(zero(ErrorKind::Invalid).advise("Leave it out"));
         }
@@ -304,23 +341,25 @@ impl Client {
 
     /// What is sent to it, piece by piece.
     pub(super) fn stdin(&mut self) -> ChildStdin {
-        self.child.stdin.take().expect("piped, and taken once")
+        let stdin = lock(&self.child).stdin.take();
+        stdin.expect("piped, and taken once")
     }
 
     /// What it says.
     pub(super) fn stdout(&mut self) -> ChildStdout {
-        self.child.stdout.take().expect("piped, and taken once")
+        let stdout = lock(&self.child).stdout.take();
+        stdout.expect("piped, and taken once")
     }
 
     /// Waits for its end; an error with its complaint where that was not good.
     pub(super) fn finish(mut self) -> Result<()> {
-        drop(self.child.stdin.take());
-        let status = self
-            .child
-            .wait()
-            .map_err(|source| failed(self.program, &source))?;
+        drop(lock(&self.child).stdin.take());
+        let status = self.end().map_err(|source| failed(self.program, &source))?;
         if status.success() {
             return Ok(());
+        }
+        if let Some((_, site)) = &self.watch {
+            site.check()?;
         }
         let mut said = Vec::new();
         let length = self.complaints.seek(SeekFrom::End(0)).unwrap_or(0);
@@ -331,11 +370,27 @@ impl Client {
     }
 }
 
+impl Client {
+    fn end(&self) -> io::Result<ExitStatus> {
+        if self.watch.is_none() {
+            return lock(&self.child).wait();
+        }
+        loop {
+            // Who watches needs the child as well.
+            if let Some(status) = lock(&self.child).try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
 impl Drop for Client {
     fn drop(&mut self) {
         // Over already where it was finished; else nobody wants it any more.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let mut child = lock(&self.child);
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
@@ -365,7 +420,20 @@ pub(super) fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text as SQL has it.
+/// A text as SQL has it, whatever a database says of backslashes.
 pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    let escape = if text.contains('\\') { " E" } else { "" };
+    let text = text.replace('\\', r"\\").replace('\'', "''");
+    format!("{escape}'{text}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_where_it_ends() {
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal(r"it's"), r" E'it\''s'");
+    }
 }

@@ -27,7 +27,7 @@ impl Database {
                 let message = "no snapshot was exported for this job";
                 Error::new(ErrorKind::Internal, message).advise("Report the job's journal")
             })?;
-        let (server, matched) = self.server.matched()?;
+        let (server, matched) = self.server.during(dump.site()).matched()?;
         let (client, restricts) = matched.client()?;
         if client != server {
             let message =
@@ -35,7 +35,7 @@ impl Database {
             return Err(Error::new(ErrorKind::Precondition, message)
                 .advise(format!("Install the clients of {server}")));
         }
-        let rows = self.rows(&snapshot)?;
+        let rows = self.rows(&matched, &snapshot)?;
         let rows = serde_json::to_vec(&rows).expect("plain data with text for keys");
         dump.bytes(ROWS, Class::Secret, rows)?;
         let section =
@@ -44,7 +44,7 @@ impl Database {
             section("pre-data", to)?;
             section("data", to)?;
             for (table, (condition, _)) in &self.filtered {
-                self.copy(table, condition, &snapshot, to)?;
+                copy(&matched, table, condition, &snapshot, to)?;
             }
             // Keys and constraints come last, and find all the rows there.
             section("post-data", to)
@@ -81,32 +81,9 @@ impl Database {
         copied
     }
 
-    /// The rows of a table for which a condition does not hold.
-    fn copy(&self, table: &str, condition: &str, snapshot: &str, to: &mut dyn Write) -> Result<()> {
-        let name = quoted(table);
-        let columns = self.server.query(&format!(
-            "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum) \
-             FROM pg_catalog.pg_attribute WHERE attrelid = {}::pg_catalog.regclass \
-             AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
-            literal(&name)
-        ))?;
-        let mut client = self.server.psql(&["-A", "-t", "-f", "-"], Stdio::piped())?;
-        client.send(&format!(
-            "{}COPY (SELECT {columns} FROM {name} WHERE ({condition}) IS NOT TRUE) TO STDOUT;\n",
-            within(snapshot)
-        ))?;
-        let head = format!("\nCOPY {name} ({columns}) FROM stdin;\n");
-        let copied = to
-            .write_all(head.as_bytes())
-            .and_then(|()| std::io::copy(&mut client.stdout(), to))
-            .and_then(|_| to.write_all(b"\\.\n\n"));
-        client.finish()?;
-        copied.map_err(|source| of_writing(DUMP, source))
-    }
-
     /// How many rows of each table are written.
-    fn rows(&self, snapshot: &str) -> Result<BTreeMap<String, u64>> {
-        let all = tables(&self.server)?;
+    fn rows(&self, server: &Server, snapshot: &str) -> Result<BTreeMap<String, u64>> {
+        let all = tables(server)?;
         let without = self.kept.keys().chain(self.emptied.keys());
         let without: Vec<String> = without.map(|it| quoted(it)).collect();
         let filtered: BTreeMap<String, &str> = self
@@ -130,9 +107,38 @@ impl Database {
             return Ok(BTreeMap::new());
         }
         let sql = format!("{}{}", within(snapshot), counts.join(" UNION ALL "));
-        let found = self.server.query(&sql)?;
-        found.lines().map(row).collect()
+        let found = server.rows(&sql)?;
+        found.iter().map(|it| row(it)).collect()
     }
+}
+
+/// The rows of a table for which a condition does not hold.
+fn copy(
+    server: &Server,
+    table: &str,
+    condition: &str,
+    snapshot: &str,
+    to: &mut dyn Write,
+) -> Result<()> {
+    let name = quoted(table);
+    let columns = server.query(&format!(
+        "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY attnum) \
+         FROM pg_catalog.pg_attribute WHERE attrelid = {}::pg_catalog.regclass \
+         AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+        literal(&name)
+    ))?;
+    let mut client = server.psql(&["-A", "-t", "-f", "-"], Stdio::piped())?;
+    client.send(&format!(
+        "{}COPY (SELECT {columns} FROM {name} WHERE ({condition}) IS NOT TRUE) TO STDOUT;\n",
+        within(snapshot)
+    ))?;
+    let head = format!("\nCOPY {name} ({columns}) FROM stdin;\n");
+    let copied = to
+        .write_all(head.as_bytes())
+        .and_then(|()| std::io::copy(&mut client.stdout(), to))
+        .and_then(|_| to.write_all(b"\\.\n\n"));
+    client.finish()?;
+    copied.map_err(|source| of_writing(DUMP, source))
 }
 
 /// What makes a session see what the one that exported a snapshot sees.

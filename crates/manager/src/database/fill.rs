@@ -77,6 +77,7 @@ fn pour(
             psql.finish()
         }
         (_, Some(End::Gone(source))) => {
+            site.check()?;
             // It says why. What it was sent of a transaction is no part of anything.
             drop(pipe);
             psql.finish()?;

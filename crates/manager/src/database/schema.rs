@@ -17,7 +17,7 @@ const TABLES: &str = "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_cata
 
 /// The tables, by their quoted names.
 pub(super) fn tables(server: &Server) -> Result<Vec<String>> {
-    Ok(server.query(TABLES)?.lines().map(str::to_owned).collect())
+    server.rows(TABLES)
 }
 
 /// Counts the rows of tables, all in one statement and so of one instant.

@@ -46,7 +46,7 @@ impl Database {
     /// Makes it, fills it, and checks it.
     pub(super) fn make_shadow(&self, stage: &Stage<'_>) -> Result<()> {
         let (_, matched) = self.server.matched()?;
-        let shadow = matched.on(self.shadow(stage.site()));
+        let shadow = matched.on(self.shadow(stage.site())).during(stage.site());
         match self.create(shadow.database()) {
             // Asked for by a process that was killed, and made since it was looked for.
             Err(error) if error.kind() == ErrorKind::Conflict => {
@@ -61,7 +61,7 @@ impl Database {
             self.fill(stage, &shadow)?;
             self.check(stage, &shadow)?;
         }
-        self.keep_rows(&shadow)?;
+        self.keep_rows(&shadow, stage.site())?;
         if let Some(migrate) = &self.migrate {
             migrate(&shadow, stage.about()["revision"].as_str())?;
         }
@@ -122,9 +122,9 @@ impl Database {
         let found: BTreeMap<String, u64> = match names.is_empty() {
             true => BTreeMap::new(),
             false => shadow
-                .query(&counting(&names))?
-                .lines()
-                .map(row)
+                .rows(&counting(&names))?
+                .iter()
+                .map(|it| row(it))
                 .collect::<Result<_>>()?,
         };
         let wrong = rows
@@ -142,11 +142,11 @@ impl Database {
     }
 
     /// Copies the rows that belong to the manager that is restored to.
-    fn keep_rows(&self, shadow: &Server) -> Result<()> {
+    fn keep_rows(&self, shadow: &Server, site: &Site) -> Result<()> {
         if self.kept.is_empty() {
             return Ok(());
         }
-        let (_, matched) = self.server.matched()?;
+        let (_, matched) = self.server.during(site).matched()?;
         let (_, restricts) = matched.client()?;
         let mut arguments = vec!["--data-only".to_owned(), "--no-owner".into()];
         if restricts {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use rustix::io::Errno;
 use stillpoint_archive::Kind;
 use stillpoint_archive::cloudify::Snapshot;
@@ -106,6 +106,10 @@ impl Files {
 
     /// Writes down, last, which folder is the staged one.
     fn staged(&self, wrapper: &Path, tree: &Path) -> Result<()> {
+        // What it says must be there after a power loss as well: all files, links, times and names.
+        File::open(tree)
+            .and_then(|it| Ok(syncfs(it)?))
+            .map_err(looking(tree))?;
         let number = fs::symlink_metadata(tree).map_err(looking(tree))?.ino();
         let staged = wrapper.join(STAGED);
         fs::write(&staged, number.to_string())

@@ -15,7 +15,7 @@ pub struct Clients(TempDir);
 impl Clients {
     /// Of the server in this folder.
     pub fn new(server: &Path, bin: &Path) -> Self {
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let at = folder.path().display();
         for name in ["psql", "pg_dump"] {
             let real = bin.join(name);

@@ -42,7 +42,7 @@ pub struct Postgres {
 
 impl Postgres {
     pub fn start() -> Self {
-        Self::within(Path::new("/tmp"))
+        Self::within(&std::env::temp_dir())
     }
 
     /// With its data below this folder.
@@ -131,6 +131,16 @@ impl Postgres {
         let sql = format!("CREATE DATABASE {name} TEMPLATE {of}");
         self.server("postgres").query(&sql).unwrap();
         self.server(name)
+    }
+
+    /// Removes a database, and all that were made beside it.
+    pub fn remove(&self, name: &str) {
+        let postgres = self.server("postgres");
+        let found = format!("SELECT datname FROM pg_database WHERE datname ~ '^{name}(_|$)'");
+        for database in postgres.query(&found).unwrap().lines() {
+            let drop = format!("DROP DATABASE {database} WITH (FORCE)");
+            postgres.query(&drop).unwrap();
+        }
     }
 }
 
@@ -225,7 +235,7 @@ impl Bed {
         more: impl FnOnce(ManagerBuilder, &Path) -> ManagerBuilder,
     ) -> Self {
         let server = postgres.create(name);
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let folder = tempfile::tempdir().unwrap();
         for name in ["plugins", "keys", "staging"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }

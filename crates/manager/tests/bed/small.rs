@@ -10,7 +10,7 @@ pub struct Small(TempDir);
 
 impl Small {
     pub fn new(kib: u64) -> Self {
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let small = Self(folder);
         small.mount(&format!("size={kib}k"));
         small

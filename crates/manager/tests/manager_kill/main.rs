@@ -145,7 +145,7 @@ impl<'a> Setting<'a> {
 
     /// Another machine in the same state.
     fn copy(&self, name: &str) -> (tempfile::TempDir, String) {
-        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        let folder = tempfile::tempdir().unwrap();
         for entry in fs::read_dir(self.folder.path()).unwrap() {
             let entry = entry.unwrap();
             copy(&entry.path(), &folder.path().join(entry.file_name()));
@@ -211,6 +211,7 @@ impl<'a> Setting<'a> {
             );
             let what = format!("{what}, then {end}: {}", ran.text);
             self.check_archives(folder.path(), completed, &what);
+            self.postgres.remove(&database);
             (kills, back, at) = (kills + 1, back + usize::from(!completed), at + every);
         }
         assert!(kills > 0);
@@ -252,6 +253,7 @@ impl<'a> Setting<'a> {
             let kept = completed && self.story == Story::Restore;
             assert!(kept || left.is_empty(), "{what}: {left:?}");
             self.check_archives(folder.path(), completed, &format!("{what}: {}", ran.text));
+            self.postgres.remove(&database);
             (taken, refused, at) = (
                 taken + usize::from(stopped),
                 refused + usize::from(!stopped),
@@ -305,7 +307,7 @@ fn tables(server: &Server) -> String {
 }
 
 fn empty() -> tempfile::TempDir {
-    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let folder = tempfile::tempdir().unwrap();
     for name in ["archives", "plugins", "keys", "staging"] {
         fs::create_dir(folder.path().join(name)).unwrap();
     }

@@ -46,7 +46,7 @@ down() {
         if mountpoint -q "$dir/$name"; then
             umount "$dir/$name"
         fi
-        rmdir "$dir/$name"
+        [ ! -d "$dir/$name" ] || rmdir "$dir/$name"
     done
     rm -rf "$dir/writable"
     rm -f "$dir/xfs.img" "$dir/btrfs.img"

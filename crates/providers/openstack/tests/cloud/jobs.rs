@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde_json::json;
 use stillpoint_core::{ErrorKind, ResourceRef, Result};
 use stillpoint_engine::{Engine, Job, JobQuery, Request, Take};
-use stillpoint_iaas::conformance::TestBed;
 use stillpoint_openstack::OpenStack;
 use stillpoint_state::Redb;
 use tokio::time::{sleep, timeout};

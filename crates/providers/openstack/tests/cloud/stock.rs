@@ -38,6 +38,7 @@ async fn each_lists_what_the_other_made() {
     let bed = Bed::new();
     let cloud = bed.provider();
     let name = bed.namespace();
+    let size = bed.volume_size();
     let web = bed.make_web().await;
     let before = bed.items();
 
