@@ -36,8 +36,9 @@ const INDEX: &str = "index.jsonl";
 
 /// A folder of files.
 ///
-/// Modes and times are kept, and symbolic links that stay inside the folder; holes stay holes. What
-/// is neither a file, a folder nor such a link is an error, never left out in silence. Owners and
+/// Modes and times are kept, and symbolic links that stay inside the folder and go up, if at all,
+/// before they go down (`../b`, not `a/../b`); holes stay holes. What is neither a file, a folder
+/// nor such a link is an error, never left out in silence. Owners and
 /// extended attributes are not kept.
 ///
 /// The point in time is fixed by a copy, of reflinks where the file system has them: [`Copying`] says

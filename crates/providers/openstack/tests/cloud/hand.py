@@ -291,14 +291,17 @@ def cinder():
     return cloud.block_storage.get_endpoint().split("//")[1]
 
 
+def answers():
+    """Whether Cinder is there."""
+    try:
+        list(cloud.block_storage.volumes())
+    except Exception:
+        return False
+    return True
+
+
 def until_answers():
-    """Waits for Cinder to be there again."""
-    for _ in range(100):
-        try:
-            return len(list(cloud.block_storage.volumes()))
-        except Exception:
-            time.sleep(0.3)
-    raise RuntimeError("cinder does not answer")
+    until("cinder answers", answers, True, patience=60)
 
 
 def until_idle(server):
