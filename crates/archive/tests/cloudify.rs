@@ -300,6 +300,34 @@ fn seven_nought_becomes_seven_one() {
 }
 
 #[test]
+fn no_file_takes_the_place_of_another() {
+    let mut files = seven_nought();
+    files.insert("tenants/t1/plugins/p1.zip", b"other".to_vec());
+    let error = Snapshot::from_files(files).unwrap().migrated(Era::E);
+    let error = error.unwrap_err();
+    assert!(
+        error.to_string().contains("tenants/t1/plugins/p1.zip"),
+        "{error}"
+    );
+
+    let mut files = snapshot("4.0").files().clone();
+    let below = "snapshot-credentials/";
+    let key = files.under(below).next().unwrap().to_owned();
+    let (key, name) = (files.read(&key).unwrap(), key[below.len()..].to_owned());
+    files.insert(format!("{below}default_tenant_{name}"), b"other".to_vec());
+    let migrated = Snapshot::from_files(files)
+        .unwrap()
+        .migrated(Era::C)
+        .unwrap();
+    let read = |name: &str| migrated.files().read(&format!("{below}{name}")).unwrap();
+    assert_eq!(read(&format!("default_tenant_{name}")), key);
+    assert_eq!(
+        read(&format!("default_tenant_default_tenant_{name}")),
+        b"other"
+    );
+}
+
+#[test]
 fn three_point_four_is_known_and_not_migrated() {
     // Synthetic: what is known of 3.4's layout, with the broker's keys beside the version.
     let mut files = Files::default();

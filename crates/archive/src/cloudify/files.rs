@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::manifest::METADATA;
 use crate::write::{EntryOptions, Writer};
 use crate::zip::Kind;
 use crate::{Archive, Class, Error, Refusal, Result};
@@ -131,6 +132,9 @@ impl Files {
             .ok_or_else(|| Error::NoSuchEntry(path.to_owned()))?;
         match &file.content {
             Content::Bytes(bytes) => Ok(bytes.to_vec()),
+            Content::Entry(archive, index) if path == METADATA => {
+                archive.read_index(*index, archive.0.limits.document)
+            }
             Content::Entry(archive, index) => archive.read_index(*index, DOCUMENT),
         }
     }
@@ -167,7 +171,7 @@ impl Files {
             writer.directory(path, &EntryOptions::new().mode(*mode))?;
         }
         for (path, file) in &self.files {
-            if path == crate::manifest::METADATA {
+            if path == METADATA {
                 continue;
             }
             let about = EntryOptions::new().mode(file.mode).class(class_of(path));

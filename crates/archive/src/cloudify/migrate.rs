@@ -51,25 +51,13 @@ fn set_metadata(files: &mut Files, metadata: &SnapshotMetadata) {
 /// Tenants come into the paths and into `agents.json`; the schema is said.
 fn b_to_c(mut files: Files, mut metadata: SnapshotMetadata) -> Result<Files> {
     for folder in ["blueprints", "uploaded-blueprints", "deployments"] {
-        let paths: Vec<String> = files.under(folder).map(str::to_owned).collect();
-        for path in paths {
-            let rest = &path[folder.len() + 1..];
-            let file = files.remove(&path).expect("just listed");
-            files.put(format!("{folder}/{DEFAULT_TENANT}/{rest}"), file);
-        }
+        rename(&mut files, folder, |name| {
+            format!("{DEFAULT_TENANT}/{name}")
+        });
     }
-    let keys: Vec<String> = files
-        .under("snapshot-credentials")
-        .map(str::to_owned)
-        .collect();
-    for path in keys {
-        let rest = &path["snapshot-credentials/".len()..];
-        let file = files.remove(&path).expect("just listed");
-        files.put(
-            format!("snapshot-credentials/{DEFAULT_TENANT}_{rest}"),
-            file,
-        );
-    }
+    rename(&mut files, "snapshot-credentials", |name| {
+        format!("{DEFAULT_TENANT}_{name}")
+    });
     // Folders are where their files are; those of the old paths are none any more.
     let directories: Vec<String> = files.directories().map(str::to_owned).collect();
     for path in directories {
@@ -85,6 +73,20 @@ fn b_to_c(mut files: Files, mut metadata: SnapshotMetadata) -> Result<Files> {
     metadata.schema_revision = Some(SCHEMA_OF_B.to_owned());
     set_metadata(&mut files, &metadata);
     Ok(files)
+}
+
+/// Gives every file below a folder another name there. All are taken out first: a new name may be
+/// another one's old one.
+fn rename(files: &mut Files, folder: &str, name: impl Fn(&str) -> String) {
+    let paths: Vec<String> = files.under(folder).map(str::to_owned).collect();
+    let taken: Vec<_> = paths
+        .iter()
+        .map(|path| files.remove(path).expect("just listed"))
+        .collect();
+    for (path, file) in paths.iter().zip(taken) {
+        let new = name(&path[folder.len() + 1..]);
+        files.put(format!("{folder}/{new}"), file);
+    }
 }
 
 /// Revisions as a restore needs them.
@@ -192,6 +194,10 @@ fn d_to_e(snapshot: &Snapshot) -> Result<Files> {
             }
             _ => path.to_owned(),
         };
+        if files.get(&new).is_some() {
+            let why = format!("two of its files would both be {new}");
+            return Err(Refusal::UnknownEra(why).of(path));
+        }
         let file = old.get(path).expect("just listed").clone();
         files.put(new, file);
     }

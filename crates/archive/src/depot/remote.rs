@@ -142,7 +142,10 @@ impl Remote {
             Some(at) => manifest_offset(&fetched[0].1[at as usize..])
                 .unwrap_or(start)
                 .max(start.saturating_sub(REMEMBERED)),
-            None => end.offset.saturating_sub(end.size.saturating_mul(MANIFEST)),
+            None => end
+                .offset
+                .saturating_sub(end.size.saturating_mul(MANIFEST))
+                .max(start.saturating_sub(REMEMBERED)),
         };
         if from < start {
             let block = self.fetch(from..start).await.map_err(fail())?;

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
@@ -6,8 +7,13 @@ use sha2::{Digest as _, Sha256};
 use super::record::{Chunk, Header, Line, Profile, Record};
 use super::{CHUNKS_A_LINE, FORMAT, FORMAT_VERSION, MAX_LINE};
 use crate::chunk::CHUNK;
+use crate::seal::SALT;
 use crate::zip::{Entry, Kind};
 use crate::{Digest, Error, Refusal, Result};
+
+/// How many components there may be, and bytes of their names.
+const MOST_COMPONENTS: usize = 1024;
+const LONGEST_COMPONENT: usize = 1024;
 
 /// Reads a manifest line by line and holds it against the entries, in one pass.
 #[derive(Debug)]
@@ -16,6 +22,8 @@ pub(crate) struct Reader {
     pub(crate) snapshot_id: String,
     pub(crate) format_version: String,
     pub(crate) components: Vec<Arc<str>>,
+    /// The place of each among them.
+    numbers: HashMap<Arc<str>, u16>,
     pub(crate) records: Vec<Record>,
     pub(crate) root: Digest,
 }
@@ -47,6 +55,7 @@ impl Reader {
             snapshot_id: header.snapshot_id.into_owned(),
             format_version: header.format_version.into_owned(),
             components: Vec::new(),
+            numbers: HashMap::new(),
             records: Vec::with_capacity(entries.len()),
             root: Digest([0; 32]),
         };
@@ -151,6 +160,14 @@ impl Reader {
         let sha256 = line
             .sha256
             .ok_or_else(|| differs(&entry.name, "no SHA-256"))?;
+        // Each is kept: nothing longer than one of ours.
+        if line
+            .seal
+            .as_ref()
+            .is_some_and(|it| it.salt.len() != 2 * SALT)
+        {
+            return Err(differs(&entry.name, "the salt of its seal is none"));
+        }
         let seal = line.seal.clone().map(Box::new);
         if seal.is_some() != entry.name.ends_with(crate::seal::SUFFIX) {
             return Err(differs(&entry.name, "its name and its seal disagree"));
@@ -193,15 +210,19 @@ impl Reader {
     }
 
     fn component(&mut self, name: &str) -> Result<u16> {
-        let known = self.components.iter().position(|known| **known == *name);
-        let index = known.unwrap_or_else(|| {
-            self.components.push(Arc::from(name));
-            self.components.len() - 1
-        });
-        match self.components.len() {
-            0..=1024 => Ok(index as u16),
-            _ => Err(bad("more than 1,024 components")),
+        if let Some(index) = self.numbers.get(name) {
+            return Ok(*index);
         }
+        if name.len() > LONGEST_COMPONENT || self.components.len() == MOST_COMPONENTS {
+            return Err(bad(format!(
+                "more than {MOST_COMPONENTS} components, or one with a name of more than \
+                 {LONGEST_COMPONENT} bytes"
+            )));
+        }
+        let (name, index) = (Arc::<str>::from(name), self.components.len() as u16);
+        self.components.push(Arc::clone(&name));
+        self.numbers.insert(name, index);
+        Ok(index)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{EntryReader, EntryView, OpenOptions, ReadAt, ranges};
 use crate::manifest::{self, OWN, Profile};
-use crate::name::Names;
+use crate::name::{self, Names};
 use crate::seal::{ArchiveKey, KEY_SUFFIX, KEYS};
 use crate::zip::{Directory, Forgiven};
 use crate::{Digest, Error, Forgivable, Limits, Refusal, Result};
@@ -185,8 +185,31 @@ impl Archive {
         }
         if self.sealed() > 0 {
             let mut names = Names::default();
-            self.entries()
-                .try_for_each(|view| names.insert(view.path()))?;
+            for view in self.entries() {
+                let fail = |reason: Refusal| reason.of_at(view.name(), view.entry.offset);
+                name::check(view.path(), &self.0.limits).map_err(fail)?;
+                names.insert(view.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// That what sealed entries open to is within the limits as well.
+    pub(crate) fn check_opened(&self) -> Result<()> {
+        let limits = &self.0.limits;
+        let mut total = 0u64;
+        for view in self.entries() {
+            let over = |what, found, limit| {
+                let limit = Refusal::Limit { what, found, limit };
+                Err(limit.of_at(view.name(), view.entry.offset))
+            };
+            if view.size() > limits.entry {
+                return over("the entry's size", view.size(), limits.entry);
+            }
+            total = total.saturating_add(view.size());
+            if total > limits.total {
+                return over("the total size", total, limits.total);
+            }
         }
         Ok(())
     }
@@ -209,12 +232,14 @@ impl Archive {
             by_name.sort_unstable_by_key(|index| self.view(*index as usize).path());
             by_name
         });
-        let found = by_name.binary_search_by_key(&name, |index| self.view(*index as usize).path());
-        let found = found.ok().map(|at| by_name[at] as usize);
-        found.or_else(|| {
+        let found = |name: &str| {
+            let path = |index: &u32| self.view(*index as usize).path();
+            let at = by_name.binary_search_by_key(&name, path).ok()?;
+            Some(by_name[at] as usize)
+        };
+        found(name).or_else(|| {
             let sealed = name.strip_suffix(crate::seal::SUFFIX)?;
-            self.find(sealed)
-                .filter(|index| self.view(*index).is_sealed())
+            found(sealed).filter(|index| self.view(*index).is_sealed())
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::archive::Inner;
 use super::{Archive, EntryReader, ReadAt};
 use crate::manifest::{self, FORMAT, MANIFEST, METADATA, OWN_MODE, SIGNATURE};
-use crate::seal::{ArchiveKey, Identity, KEY_SUFFIX, KEYS};
+use crate::seal::{ArchiveKey, Identity, KEY_SUFFIX, KEYS, MOST_PASSPHRASES, PASSPHRASE};
 use crate::zip::{Directory, End, Entry, LocalHeaders, Method};
 use crate::{Error, Limits, Refusal, Result};
 
@@ -139,7 +139,8 @@ impl OpenOptions {
         let manifest = manifest::Reader::read(text, entries[..listed].iter())?;
         let inner = Arc::get_mut(&mut archive.0).expect("not shared yet");
         inner.manifest = Some(manifest);
-        archive.check_paths()
+        archive.check_paths()?;
+        archive.check_opened()
     }
 
     fn unlock(&self, archive: &mut Archive) -> Result<()> {
@@ -147,6 +148,15 @@ impl OpenOptions {
             return Ok(());
         };
         let ids: Vec<String> = archive.recipients().map(str::to_owned).collect();
+        let dear = ids.iter().filter(|id| id.starts_with(PASSPHRASE)).count();
+        if dear > MOST_PASSPHRASES {
+            let limit = Refusal::Limit {
+                what: "the number of passphrases",
+                found: dear as u64,
+                limit: MOST_PASSPHRASES as u64,
+            };
+            return Err(limit.bare());
+        }
         for id in &ids {
             let wrapped = archive.read(&format!("{KEYS}{id}{KEY_SUFFIX}"))?;
             for identity in &self.identities {

@@ -12,7 +12,7 @@ use crate::{Error, Refusal, Result};
 
 const KEY: usize = 32;
 const CHECK: usize = 16;
-const SALT: usize = 16;
+pub(crate) const SALT: usize = 16;
 
 /// The key of an archive, from which each entry's is derived.
 pub(crate) struct ArchiveKey {

@@ -14,8 +14,13 @@ pub struct Passphrase {
     work_factor: Option<u8>,
 }
 
-/// The most work, as a power of two, that opening will do: 4 GiB of memory at 22.
-const MAX_WORK: u8 = 22;
+/// The most work, as a power of two, that opening will do: 1 GiB of memory at 20.
+const MAX_WORK: u8 = 20;
+
+/// How the names of keys that are wrapped by a passphrase begin, and how many of them are tried: each
+/// is that much work.
+pub(crate) const PASSPHRASE: &str = "passphrase";
+pub(crate) const MOST_PASSPHRASES: usize = 8;
 
 impl Passphrase {
     /// From the passphrase itself.
@@ -43,7 +48,7 @@ impl fmt::Debug for Passphrase {
 
 impl Recipient for Passphrase {
     fn id(&self) -> String {
-        "passphrase".to_owned()
+        PASSPHRASE.to_owned()
     }
 
     fn wrap(&self, key: &SecretSlice<u8>) -> Result<Vec<u8>> {
@@ -57,7 +62,7 @@ impl Recipient for Passphrase {
 
 impl Identity for Passphrase {
     fn unwrap(&self, id: &str, wrapped: &[u8]) -> Result<Option<SecretSlice<u8>>> {
-        if !id.starts_with("passphrase") {
+        if !id.starts_with(PASSPHRASE) {
             return Ok(None);
         }
         let mut identity = age::scrypt::Identity::new(self.passphrase.clone());

@@ -9,7 +9,8 @@ mod key;
 mod keys;
 
 pub(crate) use frames::{Frames, LAST_FRAME, OpenFrames};
-pub(crate) use key::{ArchiveKey, EntryKey, fill, random_salt};
+pub(crate) use key::{ArchiveKey, EntryKey, SALT, fill, random_salt};
+pub(crate) use keys::{MOST_PASSPHRASES, PASSPHRASE};
 pub use keys::{Passphrase, PublicKey, SecretKey};
 
 use std::fmt::Debug;

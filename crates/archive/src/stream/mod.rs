@@ -111,7 +111,7 @@ impl<R: Read> Passing<R> {
         let fail = |reason: Refusal| reason.of_at(name, offset);
         name::check(name, &self.limits).map_err(fail)?;
         self.names.insert(name)?;
-        if self.seen.len() as u64 >= self.limits.entries {
+        if self.seen.len() as u64 + self.names.implied() >= self.limits.entries {
             let (what, limit) = ("the number of entries", self.limits.entries);
             return Err(fail(Refusal::Limit {
                 what,

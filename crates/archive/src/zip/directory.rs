@@ -86,7 +86,7 @@ impl Directory {
             return Err(Refusal::Gap(self.entries[0].offset).at(0));
         }
         for (entry, end) in self.entries.iter().zip(ends) {
-            let known = (LOCAL + entry.name.len()) as u64 + entry.stored;
+            let known = ((LOCAL + entry.name.len()) as u64).saturating_add(entry.stored);
             let start = entry.offset.saturating_add(known);
             let Some(rest) = end.checked_sub(start) else {
                 return Err(Refusal::Overlap.of_at(&*entry.name, entry.offset));
@@ -225,6 +225,10 @@ fn read_entries(
             },
         )?;
         names.insert(&entry.name)?;
+        let folders = end.entries.saturating_add(names.implied());
+        if folders > limits.entries {
+            return over("the number of entries and folders", folders, limits.entries);
+        }
         total = total.saturating_add(entry.size);
         if total > limits.total {
             return over("the total size", total, limits.total);

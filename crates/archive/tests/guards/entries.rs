@@ -1,7 +1,8 @@
-use stillpoint_archive::Refusal;
+use stillpoint_archive::cloudify::Snapshot;
+use stillpoint_archive::{Limits, OpenOptions, Refusal};
 
 use crate::craft::{Entry, Header, zip};
-use crate::{Change, Reason, hello, is, refused};
+use crate::{Change, Reason, hello, is, refused, verdicts};
 
 #[test]
 fn what_no_entry_may_be() {
@@ -178,4 +179,33 @@ fn entries_that_cannot_stand_together() {
         let bytes = zip(&[Entry::new(first, b""), Entry::new(second, b"")]);
         refused(&format!("{first} {second}"), &bytes, reason);
     }
+}
+
+#[test]
+fn folders_that_are_only_implied_count() {
+    let deep = zip(&[Entry::new("1/2/3/x", b"x")]);
+    let most = |entries| {
+        let limits = Limits {
+            entries,
+            ..Limits::default()
+        };
+        verdicts(&deep, &OpenOptions::new().limits(limits))
+    };
+    assert_eq!(most(4), [None, None]);
+    for verdict in most(3) {
+        assert!(matches!(verdict, Some(Refusal::Limit { limit: 3, .. })));
+    }
+}
+
+#[test]
+fn metadata_that_is_no_document_is_not_held() {
+    let long = format!(
+        r#"{{"snapshot_version":"7.1.0","a":"{}"}}"#,
+        "a".repeat(2 << 20)
+    );
+    let archive = zip(&[Entry::new("metadata.json", long.as_bytes())]);
+    let archive = OpenOptions::new().open_source(archive).unwrap();
+    let error = Snapshot::of(&archive).unwrap_err();
+    let refusal = error.refusal();
+    assert!(matches!(refusal, Some(Refusal::Limit { .. })), "{error}");
 }

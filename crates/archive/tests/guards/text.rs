@@ -81,6 +81,33 @@ fn the_manifest_and_the_archive_agree() {
 }
 
 #[test]
+fn what_is_kept_of_a_line_is_short() {
+    let with = |seal: &str| {
+        let mut lines = lines();
+        lines[2] = lines[2].replace(r#","class""#, &format!(r#"{seal},"class""#));
+        if seal.contains("salt") {
+            lines[2] = lines[2].replace(r#""a""#, r#""a.sealed""#);
+        }
+        let name = if seal.contains("salt") {
+            "a.sealed"
+        } else {
+            "a"
+        };
+        let metadata = Entry::new("metadata.json", METADATA);
+        with_manifest(vec![metadata, Entry::new(name, b"1")], &text(&lines))
+    };
+    let salt = |digits| format!(r#","seal":{{"salt":"{}","size":1}}"#, "0".repeat(digits));
+    let component = |length| format!(r#","component":"{}""#, "c".repeat(length));
+    for right in [salt(32), component(1024)] {
+        assert_eq!(verdicts(&with(&right), &OpenOptions::new()), [None, None]);
+    }
+    let long = with(&salt(33));
+    refused("a long salt", &long, is!(Refusal::ManifestMismatch(_)));
+    let long = with(&component(1025));
+    refused("a long name", &long, is!(Refusal::BadDocument { .. }));
+}
+
+#[test]
 fn the_manifest_is_whole() {
     let cases: [(&str, Change<String>); 8] = [
         ("its root", |t| *t = t.replace(r#""root":"#, r#""toor":"#)),

@@ -1,6 +1,6 @@
 use stillpoint_archive::{
-    Assurance, Class, EntryOptions, Error, ExtractOptions, OpenOptions, Passphrase, SecretKey,
-    VerifyLevel, Watch, WriteOptions, Writer, extract, verify,
+    Assurance, Class, EntryOptions, Error, ExtractOptions, Limits, OpenOptions, Passphrase,
+    Refusal, SecretKey, VerifyLevel, Watch, WriteOptions, Writer, extract, verify,
 };
 
 use crate::tree::mixed;
@@ -38,6 +38,9 @@ fn sealed_entries_open_with_the_key_and_only_with_it() {
         Err(Error::KeyMissing { sealed: 3, .. })
     ));
     assert_eq!(locked.read("public.txt").unwrap(), b"hello");
+    assert!(locked.entry("ssl/key.pem.sealed").is_some());
+    // As deep a name as one likes asks for no more stack.
+    assert!(locked.entry(&".sealed".repeat(100_000)).is_none());
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("t");
     let refused = extract(&locked, &target, &ExtractOptions::new(), &Watch::none());
@@ -99,6 +102,50 @@ fn secrets_without_anyone_to_seal_for_are_an_error() {
     let error = writer.bytes("key", "secret", &about).unwrap_err();
     assert!(
         error.to_string().contains("nobody to seal it for"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_sealed_is_within_the_limits_too() {
+    let key = SecretKey::generate();
+    let bytes = stream(&WriteOptions::new().seal_for(key.public()), |writer| {
+        let about = EntryOptions::new().class(Class::Secret);
+        writer.bytes("zeros", vec![0; 4 << 20], &about).unwrap();
+    });
+    let within = |limits| OpenOptions::new().limits(limits).open_source(bytes.clone());
+    for limits in [
+        Limits {
+            entry: 1 << 20,
+            ..Limits::default()
+        },
+        Limits {
+            total: 1 << 20,
+            ..Limits::default()
+        },
+    ] {
+        let error = within(limits).unwrap_err();
+        let refusal = error.refusal();
+        assert!(matches!(refusal, Some(Refusal::Limit { .. })), "{error}");
+    }
+    within(Limits::default()).unwrap();
+}
+
+#[test]
+fn only_so_many_passphrases_are_tried() {
+    let open = |count: usize| {
+        let phrase = |_| Passphrase::new("right").danger_work_factor(2);
+        let options = (0..count).map(phrase);
+        let options = options.fold(WriteOptions::new(), WriteOptions::seal_for);
+        let bytes = stream(&options, |_| {});
+        let identity = Passphrase::new("wrong");
+        OpenOptions::new().identity(identity).open_source(bytes)
+    };
+    assert!(matches!(open(8), Err(Error::KeyMismatch { .. })));
+    let error = open(9).unwrap_err();
+    let refusal = error.refusal();
+    assert!(
+        matches!(refusal, Some(Refusal::Limit { limit: 8, .. })),
         "{error}"
     );
 }
