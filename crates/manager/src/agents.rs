@@ -1,6 +1,6 @@
 //! The agents that a manager reaches, and how they find the restored one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::stage::Stage;
 /// The member with all of them.
 const AGENTS: &str = "agents.json";
 
-/// The file with those that were switched.
-const SWITCHED: &str = "switched.json";
+/// The file with those that were told, or are being told, of the new endpoint.
+const TOLD: &str = "told.json";
 
 /// Bytes of the largest list that is read.
 const LONGEST: u64 = 256 << 20;
@@ -114,7 +114,16 @@ impl Component for Agents {
 
     fn stage(&self, stage: &Stage<'_>) -> Result<()> {
         let bytes = stage.bytes(AGENTS, LONGEST)?;
-        let _: Vec<Agent> = read(&bytes)?;
+        let mut ids = BTreeSet::new();
+        if let Some(twin) = read(&bytes)?
+            .into_iter()
+            .find(|it| !ids.insert(it.id.clone()))
+        {
+            let message = format!("there are two agents {}", twin.id.escape_debug());
+            return Err(
+                Error::new(ErrorKind::Corrupt, message).advise("Use another copy of the archive")
+            );
+        }
         write(stage.site(), AGENTS, &bytes)
     }
 
@@ -149,49 +158,68 @@ impl Component for Agents {
         }
     }
 
-    /// Those that were switched are told the old endpoint again.
-    fn cut_back(&self, site: &Site) -> Result<()> {
-        let mut switched = switched(site)?;
-        if switched.is_empty() {
-            return Ok(());
-        }
-        for agent in staged(site)? {
-            if switched.contains(&agent.id) {
-                self.link.switch_back(&agent)?;
-                switched.remove(&agent.id);
-                write(site, SWITCHED, &encode(&switched))?;
-            }
-        }
-        Ok(())
-    }
-
     fn reconnect(&self, site: &Site) -> Result<()> {
-        let mut switched = switched(site)?;
+        let mut told = told(site)?;
         let mut failed = Vec::new();
         for agent in staged(site)? {
             site.check()?;
-            if switched.contains(&agent.id) {
+            if told.get(&agent.id) == Some(&true) {
                 continue;
             }
+            // Before it is told: an undo has to know of it whatever happens meanwhile.
+            told.insert(agent.id.clone(), false);
+            write(site, TOLD, &encode(&told))?;
             match self.switch(&agent) {
                 Ok(()) => {
-                    switched.insert(agent.id);
-                    write(site, SWITCHED, &encode(&switched))?;
+                    told.insert(agent.id, true);
                 }
                 // One that is lost keeps no other from being found.
-                Err(error) => failed.push(format!("agent {}: {}", agent.id, error.message())),
+                Err(error) => {
+                    failed.push(format!("agent {}: {}", agent.id, error.message()));
+                    if error.world() != World::Unknown {
+                        told.remove(&agent.id);
+                    }
+                }
             }
+            write(site, TOLD, &encode(&told))?;
         }
-        if failed.is_empty() {
+        account(&failed)
+    }
+
+    /// Those that were told are told the old endpoint again.
+    fn fail_back(&self, site: &Site) -> Result<()> {
+        let mut told = told(site)?;
+        if told.is_empty() {
             return Ok(());
         }
-        let message = format!("{} agents do not answer", failed.len());
-        let error = Error::new(ErrorKind::Unavailable, message).leaving(World::Changed);
-        Err(failed
-            .iter()
-            .fold(error, Error::reason)
-            .advise("Look at those, and have them told by hand"))
+        let mut failed = Vec::new();
+        for agent in staged(site)? {
+            site.check()?;
+            if told.contains_key(&agent.id) {
+                match self.link.switch_back(&agent) {
+                    Ok(()) => {
+                        told.remove(&agent.id);
+                        write(site, TOLD, &encode(&told))?;
+                    }
+                    Err(error) => failed.push(format!("agent {}: {}", agent.id, error.message())),
+                }
+            }
+        }
+        account(&failed)
     }
+}
+
+/// An error where there are some that do not answer.
+fn account(failed: &[String]) -> Result<()> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} agents do not answer", failed.len());
+    let error = Error::new(ErrorKind::Unavailable, message).leaving(World::Changed);
+    Err(failed
+        .iter()
+        .fold(error, Error::reason)
+        .advise("Look at those, and have them told by hand"))
 }
 
 /// The agents of the archive that is restored.
@@ -200,24 +228,22 @@ fn staged(site: &Site) -> Result<Vec<Agent>> {
     read(&bytes.map_err(|source| Error::io("reading the agents", &source))?)
 }
 
-/// Those that were switched, by their ids.
-fn switched(site: &Site) -> Result<BTreeSet<String>> {
-    match fs::read(site.folder()?.join(SWITCHED)) {
+/// Those that were told, by their ids, and whether they are known to have heard it.
+fn told(site: &Site) -> Result<BTreeMap<String, bool>> {
+    match fs::read(site.folder()?.join(TOLD)) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| {
-            Error::new(
-                ErrorKind::Corrupt,
-                "the list of switched agents cannot be read",
-            )
-            .advise("Look which of them answer")
-            .because(source)
+            let message = "the list of agents that were told cannot be read";
+            Error::new(ErrorKind::Corrupt, message)
+                .advise("Look which of them answer")
+                .because(source)
         }),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
-        Err(source) => Err(Error::io("reading the switched agents", &source)),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(source) => Err(Error::io("reading the agents that were told", &source)),
     }
 }
 
-fn encode(switched: &BTreeSet<String>) -> Vec<u8> {
-    serde_json::to_vec(switched).expect("plain text")
+fn encode(told: &BTreeMap<String, bool>) -> Vec<u8> {
+    serde_json::to_vec(told).expect("plain text")
 }
 
 fn read(bytes: &[u8]) -> Result<Vec<Agent>> {

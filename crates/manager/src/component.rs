@@ -21,7 +21,9 @@ use crate::stage::Stage;
 /// [`fix`](Self::fix), [`unlock`](Self::unlock), [`dump`](Self::dump), [`release`](Self::release).
 /// Of a restore: [`preflight`](Self::preflight), [`lock`](Self::lock), [`stage`](Self::stage),
 /// [`cut_over`](Self::cut_over), [`reconnect`](Self::reconnect), [`validate`](Self::validate),
-/// [`unlock`](Self::unlock), and once it is accepted [`commit`](Self::commit).
+/// [`unlock`](Self::unlock), and once it is accepted [`commit`](Self::commit). Of its undo:
+/// [`lock`](Self::lock), [`cut_back`](Self::cut_back), [`fail_back`](Self::fail_back),
+/// [`commit`](Self::commit) and [`unstage`](Self::unstage), [`unlock`](Self::unlock).
 pub trait Component: fmt::Debug + Send + Sync + 'static {
     /// Writes what [`fix`](Self::fix) has fixed into the archive. Outside of the lock.
     ///
@@ -173,6 +175,15 @@ pub trait Component: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Naming whom it could not reach.
     fn reconnect(&self, _site: &Site) -> Result<()> {
+        Ok(())
+    }
+
+    /// Lets those outside find the old one again, once an undo has put it back. What fails here
+    /// fails as an item: the undo ends as partially failed.
+    ///
+    /// # Errors
+    /// Naming whom it could not reach.
+    fn fail_back(&self, _site: &Site) -> Result<()> {
         Ok(())
     }
 

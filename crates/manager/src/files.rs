@@ -25,6 +25,7 @@ use crate::dump::Dump;
 use crate::metadata::CLOUDIFY;
 use crate::mutex::lock;
 use crate::probe::Token;
+use crate::remove::remove;
 use crate::site::Site;
 use crate::stage::Stage;
 
@@ -281,9 +282,7 @@ impl Component for Files {
     }
 
     fn release(&self, site: &Site) {
-        let gone = site
-            .folder()
-            .and_then(|folder| mirror::remove(&folder.join(TREE)));
+        let gone = site.folder().and_then(|folder| remove(&folder.join(TREE)));
         if let Err(error) = gone {
             tracing::warn!(%error, "what was fixed stays until the job is tidied");
         }

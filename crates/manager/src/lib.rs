@@ -116,6 +116,7 @@ mod preflight;
 mod probe;
 mod random;
 mod records;
+mod remove;
 mod request;
 mod site;
 mod stage;

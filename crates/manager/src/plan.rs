@@ -13,6 +13,7 @@ use crate::manager::Inner;
 use crate::preflight::{Seen, preflight};
 use crate::request::{NAME, RestoreManager, SettleManager};
 use crate::work::place::kept_key;
+use crate::work::settle::{Turn, out_of_turn};
 use crate::work::{Kept, Work, token};
 
 /// How long a step that moves bytes may take in all.
@@ -204,28 +205,45 @@ impl Planner<'_> {
             .title("remove what is not in place")
             .phase(Phase::Unlocking);
         let claims = vec![Claim::Change(own()?)];
+        let turn = if wish.undo { Turn::Undo } else { Turn::Accept };
+        let blocked = out_of_turn(self.inner, &restore, turn).await?;
+        let blocked = blocked.into_iter().collect();
         if !wish.undo {
             let plan = Plan::builder().step(forget.pivot());
             return Ok(JobPlan {
                 changes: vec![Change::Delete(format!("what {components} were before"))],
                 claims,
-                ..self.plan(plan, Vec::new())?
+                ..self.plan(plan, blocked)?
             });
         }
-        let plan = Plan::builder()
-            .step(
-                step("cut-back", &Work::CutBack { kept: kept.clone() }, 0)
-                    .title(format!("put the old {components} in place again"))
-                    .phase(Phase::CuttingOver)
-                    .pivot(),
-            )
-            .step(forget.needs("cut-back"));
+        let mut plan = Plan::builder().step(
+            step("cut-back", &Work::CutBack { kept: kept.clone() }, 0)
+                .title(format!("put the old {components} in place again"))
+                .phase(Phase::CuttingOver)
+                .pivot(),
+        );
+        let mut inside = vec!["cut-back".to_owned()];
+        let mut forget = forget.needs("cut-back");
+        for component in &kept.components {
+            let name = format!("fail-back/{component}");
+            let work = Work::FailBack {
+                kept: kept.clone(),
+                component: component.clone(),
+            };
+            let item = step(&name, &work, 0)
+                .title(format!("let others find {component} again"))
+                .phase(Phase::Reconnecting);
+            plan = plan.step(item.needs("cut-back").harmless().item());
+            // Whom they have to find stands in what is removed then.
+            forget = forget.needs(name.clone());
+            inside.push(name);
+        }
         Ok(JobPlan {
             changes: vec![Change::Overwrite(format!(
                 "{components} with what they were before"
             ))],
             claims,
-            ..self.plan(self.locked(plan, &["cut-back".to_owned()]), Vec::new())?
+            ..self.plan(self.locked(plan.step(forget), &inside), blocked)?
         })
     }
 

@@ -7,7 +7,7 @@ mod discard;
 mod fetch;
 mod patience;
 pub(crate) mod place;
-mod settle;
+pub(crate) mod settle;
 mod window;
 
 use std::path::PathBuf;
@@ -39,6 +39,8 @@ pub(crate) enum Work {
         components: Vec<String>,
         safety: String,
     },
+    /// Let those outside find again what was put back.
+    FailBack { kept: Kept, component: String },
     /// Bring the archive here.
     Fetch { archive: String, bound: Bound },
     /// Remove what was kept.
@@ -151,6 +153,7 @@ impl Work {
                 };
                 Ok(task.cut_over(kept).await?)
             }
+            Self::FailBack { kept, component } => Ok(task.fail_back(&kept, component).await?),
             Self::Fetch { archive, bound } => task.fetch(&archive, bound).await,
             Self::Forget { kept } => Ok(task.forget(kept).await?),
             Self::Lock { level } => Ok(task

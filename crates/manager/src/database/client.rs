@@ -23,8 +23,9 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 /// What a session says once its snapshot is there.
 const FIXED: &str = "stillpoint: fixed";
 
-/// Bytes of a client's complaint that are shown.
-const COMPLAINT: u64 = 4096;
+/// Bytes of a client's complaints that are read for the first error: from their beginning, since
+/// what is left of one that is cut off in front is a value.
+const COMPLAINT: u64 = 4 << 20;
 
 /// How often it is looked whether a client that is watched has ended.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -362,9 +363,7 @@ impl Client {
             site.check()?;
         }
         let mut said = Vec::new();
-        let length = self.complaints.seek(SeekFrom::End(0)).unwrap_or(0);
-        let from = length.saturating_sub(COMPLAINT);
-        let _ = self.complaints.seek(SeekFrom::Start(from));
+        let _ = self.complaints.seek(SeekFrom::Start(0));
         let _ = (&self.complaints).take(COMPLAINT).read_to_end(&mut said);
         Err(complaint(self.program, &String::from_utf8_lossy(&said)))
     }
@@ -434,6 +433,6 @@ mod tests {
     #[test]
     fn a_text_ends_where_it_ends() {
         assert_eq!(literal("it's"), "'it''s'");
-        assert_eq!(literal(r"it's"), r" E'it\''s'");
+        assert_eq!(literal(r"it\'s"), r" E'it\\''s'");
     }
 }

@@ -26,15 +26,15 @@ const NAMED: [&str; 16] = [
 
 /// What a client complained of, as the kind of error that it is.
 pub(super) fn complaint(program: &str, said: &str) -> Error {
-    let lines: Vec<&str> = said
+    // Anything else may be a piece of what is in the database.
+    let text = said
         .lines()
-        .filter(|line| line.contains("rror") || line.contains("FATAL") || line.contains("ERROR"))
-        .collect();
-    let text = if lines.is_empty() {
-        said.trim()
-    } else {
-        lines[0]
-    };
+        .find(|line| {
+            ["ERROR:", "FATAL:", "PANIC:", "error:"]
+                .iter()
+                .any(|it| line.contains(it))
+        })
+        .unwrap_or("it does not say why");
     let shown: String = without_values(text).chars().take(300).collect();
     let has = |words: &[&str]| words.iter().any(|it| said.contains(it));
     let (kind, advice) = if has(&["No space left", "could not extend", "could not write"]) {
@@ -118,5 +118,17 @@ mod tests {
         ] {
             assert_eq!(without_values(said), wanted);
         }
+    }
+
+    #[test]
+    fn what_is_no_complaint_is_not_shown() {
+        let cut = complaint("psql", "hunter2 and the rest of a row\"\n");
+        assert!(!cut.to_string().contains("hunter2"), "{cut}");
+        let said = "hunter2 error\npsql:<stdin>:7: ERROR:  relation \"a\" does not exist\n";
+        let cut = complaint("psql", said).to_string();
+        assert!(
+            cut.contains("relation \"a\"") && !cut.contains("hunter2"),
+            "{cut}"
+        );
     }
 }

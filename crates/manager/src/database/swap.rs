@@ -83,8 +83,14 @@ impl Database {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            // An answer that was lost says nothing of what was done.
-            match is_done() {
+            // An answer that was lost says nothing of what was done; a server that starts again soon does.
+            let done = loop {
+                match is_done() {
+                    Err(_) if start.elapsed() <= PATIENCE => thread::sleep(PAUSE),
+                    done => break done,
+                }
+            };
+            match done {
                 Ok(true) => return Ok(()),
                 Ok(false) if error.kind() != ErrorKind::Busy => return Err(error),
                 Ok(false) if start.elapsed() > PATIENCE => {

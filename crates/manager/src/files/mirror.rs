@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::looking;
+use crate::remove::remove;
 use crate::site::Site;
 
 /// A folder, and its copy.
@@ -187,22 +188,6 @@ pub(super) fn set_time(path: &Path, modified: std::time::SystemTime) -> Result<(
     File::open(path)
         .and_then(|file| file.set_times(times))
         .map_err(failed)
-}
-
-/// Removes whatever is there; nothing is a success.
-pub(super) fn remove(path: &Path) -> Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(about) if about.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(source) => Err(source),
-    };
-    match removed {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::io(
-            format_args!("removing {}", path.display()),
-            &source,
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// Whether a file has these bytes somewhere in it.

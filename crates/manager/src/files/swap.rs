@@ -15,6 +15,7 @@ use super::index::{Index, inside};
 use super::{Files, INDEX, TREE, looking, mirror};
 use crate::failure::{of_archive, of_reading};
 use crate::metadata::CLOUDIFY;
+use crate::remove::remove;
 use crate::site::Site;
 use crate::stage::Stage;
 
@@ -74,7 +75,7 @@ impl Files {
         index.apply(&found)?;
         let tree = wrapper.join(TREE);
         fs::rename(&found, &tree).map_err(looking(&tree))?;
-        mirror::remove(&extracted)?;
+        remove(&extracted)?;
         self.staged(&wrapper, &tree)
     }
 
@@ -167,7 +168,7 @@ impl Files {
     pub(super) fn remove_staged(&self, site: &Site) -> Result<()> {
         let wrapper = self.wrapper(site)?;
         match self.place(&wrapper)? {
-            Place::Nothing | Place::Old => mirror::remove(&wrapper),
+            Place::Nothing | Place::Old => remove(&wrapper),
             // Past the cut-over there is only a kept one, which a commit removes.
             Place::New => Ok(()),
             Place::Neither => Err(self.halfway()),
@@ -179,7 +180,7 @@ impl Files {
         let wrapper = self.wrapper(site)?;
         match self.place(&wrapper)? {
             Place::Nothing | Place::Old => Ok(()),
-            Place::New => mirror::remove(&wrapper),
+            Place::New => remove(&wrapper),
             Place::Neither => Err(self.halfway()),
         }
     }

@@ -21,6 +21,7 @@ use crate::failure::{guarded, of_archive};
 use crate::manager::{Inner, Named};
 use crate::metadata::{About, Metadata};
 use crate::records::{Record, RecordState};
+use crate::remove::remove;
 use crate::site::Site;
 
 /// What is to be captured, and how.
@@ -183,7 +184,7 @@ impl Task {
     async fn remove_own(&self) -> Result<()> {
         let (own, around) = (self.own_folder(), self.folder());
         blocking(move || {
-            remove_folder(&own)?;
+            remove(&own)?;
             let _ = fs::remove_dir(&around);
             Ok(())
         })
@@ -313,15 +314,4 @@ fn describe(archive: &Archive, name: &str, size: u64) -> Result<(Captured, u64)>
         }),
     };
     Ok((captured, size))
-}
-
-/// Removes a folder and all that is in it. One that is gone is a success.
-pub(super) fn remove_folder(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::io(
-            format_args!("removing {}", folder.display()),
-            &source,
-        )),
-        _ => Ok(()),
-    }
 }

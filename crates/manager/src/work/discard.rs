@@ -5,9 +5,9 @@ use stillpoint_core::{ErrorKind, Result};
 use stillpoint_engine::background::blocking;
 
 use super::Task;
-use super::capture::remove_folder;
 use crate::failure::of_archive;
 use crate::records::RecordState;
+use crate::remove::remove;
 
 impl Task {
     /// Deletes what was captured; where nobody knows what that is, what this job has left.
@@ -56,7 +56,7 @@ impl Task {
     /// Removes all that was on its way.
     pub(super) async fn tidy(&self) -> Result<Value> {
         let folder = self.folder();
-        blocking(move || remove_folder(&folder)).await?;
+        blocking(move || remove(&folder)).await?;
         Ok(Value::Null)
     }
 }

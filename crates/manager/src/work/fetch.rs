@@ -9,9 +9,9 @@ use stillpoint_archive::{Assurance, VerifyLevel, Watch, verify};
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_engine::background::{Failed, blocking};
 
-use super::capture::remove_folder;
 use super::{Bound, Task};
 use crate::failure::of_archive;
+use crate::remove::remove;
 
 /// What a fetched archive is called while it is here.
 pub(super) const FETCHED: &str = "archive.zip";
@@ -26,7 +26,7 @@ impl Task {
         let Err(error) = self.fetch_into(archive, bound).await else {
             return Ok(Value::Null);
         };
-        let left = blocking(move || remove_folder(&folder)).await.is_err();
+        let left = blocking(move || remove(&folder)).await.is_err();
         Err(Failed::leaving(error, left))
     }
 

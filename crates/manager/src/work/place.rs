@@ -106,7 +106,7 @@ impl Task {
             .await
     }
 
-    async fn of_component(
+    pub(super) async fn of_component(
         &self,
         name: String,
         does: impl FnOnce(&dyn crate::Component) -> Result<()> + Send + 'static,
@@ -152,6 +152,10 @@ fn cut_over(inner: &Inner, names: &[String], sites: &[Site]) -> Result<()> {
         let Err(error) = guarded(name, || named.component.cut_over(site)) else {
             continue;
         };
+        if error.world() == World::Unknown {
+            // It may be in place: to take the others back could leave a part of each.
+            return Err(error);
+        }
         let mut back = Ok(());
         // All that can be put back is, whatever becomes of another.
         for (name, site) in names[..at].iter().zip(sites).rev() {

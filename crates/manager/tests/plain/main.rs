@@ -9,6 +9,7 @@ mod locks;
 mod progress;
 mod records;
 mod schedules;
+mod settle;
 #[allow(dead_code, unreachable_pub, reason = "others need more of it")]
 #[path = "../bed/small.rs"]
 mod small;
