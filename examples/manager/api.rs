@@ -10,6 +10,9 @@ use crate::plane::Plane;
 use crate::reply::Refusal;
 use crate::{auth, entities, progress, snapshots};
 
+/// Bytes of a plugin or a blueprint, which are held whole.
+const LARGEST: usize = 64 << 20;
+
 pub(crate) fn router(plane: Plane) -> Router {
     let routes = Router::new()
         .route("/version", get(entities::version))
@@ -33,16 +36,20 @@ pub(crate) fn router(plane: Plane) -> Router {
         )
         .route(
             "/snapshots/{id}/archive",
-            get(snapshots::download).put(snapshots::upload),
+            get(snapshots::download)
+                .put(snapshots::upload)
+                // It goes to a file as it comes.
+                .layer(DefaultBodyLimit::disable()),
         )
         .route("/snapshots/{id}/restore", post(snapshots::restore))
-        .route("/snapshot-status", get(snapshots::status))
         .route("/executions/{id}", get(snapshots::execution))
         .route("/executions/{id}/progress", get(progress::watch))
         .route("/executions/{id}/{settled}", post(snapshots::settle))
         .route("/events", get(entities::none))
-        .layer(DefaultBodyLimit::disable())
+        .layer(DefaultBodyLimit::max(LARGEST))
         .layer(from_fn_with_state(plane.clone(), auth::check))
+        // For everybody: while a restore goes on there may be no users to ask for.
+        .route("/snapshot-status", get(snapshots::status))
         .fallback(unknown)
         .with_state(plane);
     let top = Router::new()

@@ -1,10 +1,17 @@
 //! Asking the database from a handler, which must not block.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
-use stillpoint::Result;
 use stillpoint::control::Server;
+use stillpoint::{ErrorKind, Result};
 
 use crate::reply::Refusal;
+
+/// For how long a server that is away is asked again, and how often.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The rows of a query, as JSON.
 pub(crate) async fn rows(server: &Server, sql: &str) -> std::result::Result<Vec<Value>, Refusal> {
@@ -19,10 +26,24 @@ pub(crate) async fn change(server: &Server, sql: String) -> std::result::Result<
     blocking(move || server.transaction(&sql)).await
 }
 
-/// What a query gives, as text.
+/// What a query gives, as text. Who asks while a restore puts its database in place is thrown out,
+/// and asks again.
 pub(crate) async fn text(server: &Server, sql: String) -> std::result::Result<String, Refusal> {
     let server = server.clone();
-    blocking(move || server.query(&sql)).await
+    blocking(move || {
+        let start = Instant::now();
+        loop {
+            match server.query(&sql) {
+                Err(error)
+                    if error.kind() == ErrorKind::Unavailable && start.elapsed() < PATIENCE =>
+                {
+                    thread::sleep(PAUSE);
+                }
+                found => return found,
+            }
+        }
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(

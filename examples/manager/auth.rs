@@ -10,16 +10,12 @@ use crate::ask::{literal, text};
 use crate::plane::Plane;
 use crate::reply::Refusal;
 
-/// Lets a request through where its user and password are right. `snapshot-status` is for everybody:
-/// while a restore goes on there may be no users to ask for.
+/// Lets a request through where its user and password are right.
 pub(crate) async fn check(
     State(plane): State<Plane>,
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    if request.uri().path().ends_with("/snapshot-status") {
-        return Ok(next.run(request).await);
-    }
     let refused = || {
         let message = "User unauthorized: wrong name or password";
         Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized_error", message)

@@ -1,6 +1,7 @@
 //! What the manager manages: rows, and files beside them.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use axum::Json;
@@ -130,7 +131,8 @@ pub(crate) async fn put_secret(
     put(&plane, &id, sql, None).await
 }
 
-/// The file first: a row without one would be worse.
+/// The file is written first, and has its name once the row is there: one that is refused changes
+/// nothing of that which was there before.
 async fn put(plane: &Plane, id: &str, sql: String, file: Option<(PathBuf, Bytes)>) -> Reply {
     check_id(id)?;
     let _pass = plane.gate.pass()?;
@@ -138,8 +140,13 @@ async fn put(plane: &Plane, id: &str, sql: String, file: Option<(PathBuf, Bytes)
         let path = plane.folder.join(path);
         let failed = |_| Refusal::internal(format!("cannot write {}", path.display()));
         std::fs::create_dir_all(path.parent().unwrap_or(&plane.folder)).map_err(failed)?;
-        std::fs::write(&path, body).map_err(failed)?;
+        let beside = path.parent().unwrap_or(&plane.folder);
+        let mut file = tempfile::NamedTempFile::new_in(beside).map_err(failed)?;
+        file.write_all(&body).map_err(failed)?;
+        change(&plane.server, sql).await?;
+        file.persist(&path).map_err(|error| failed(error.error))?;
+    } else {
+        change(&plane.server, sql).await?;
     }
-    change(&plane.server, sql).await?;
     Ok(Json(json!({ "id": id, "tenant_name": "default_tenant" })))
 }

@@ -4,11 +4,12 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
-use stillpoint::Stillpoint;
 use stillpoint::control::depot::Depot;
-use stillpoint::control::{Database, Files, Manager, SecretKey, Server};
+use stillpoint::control::{Database, Files, Manager, Records, SecretKey, Server};
+use stillpoint::{Clock as _, Stillpoint, SystemClock};
 
 use crate::Fallible;
 use crate::cloudify;
@@ -23,6 +24,9 @@ pub(crate) const BLUEPRINTS: &str = "blueprints";
 pub(crate) const PLUGINS: &str = "plugins";
 /// Keys of agents.
 pub(crate) const KEYS: &str = "keys";
+
+/// How often it is looked for snapshots that nobody is at any more.
+const SWEEP: Duration = Duration::from_secs(30);
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS tenants (name text PRIMARY KEY);
@@ -66,20 +70,26 @@ impl Plane {
         let setting_up = server.clone();
         tokio::task::spawn_blocking(move || setting_up.transaction(SCHEMA)).await??;
         tokio::spawn(still.run());
-        // Uploads that a killed process was at.
-        let records = still.archives()?.records();
-        for id in records
-            .sweep(stillpoint::Clock::now(&stillpoint::SystemClock))
-            .await?
-        {
-            println!("snapshot {id} was abandoned");
-        }
+        tokio::spawn(sweep(still.archives()?.records().clone()));
         Ok(Self {
             server,
             folder: folder.to_owned(),
             gate,
             still,
         })
+    }
+}
+
+/// Marks what nobody is at any more: uploads of a killed process, or of a client that hung up.
+async fn sweep(records: Records) {
+    loop {
+        match records.sweep(SystemClock.now()).await {
+            Ok(swept) => swept
+                .iter()
+                .for_each(|id| println!("snapshot {id} was abandoned")),
+            Err(error) => eprintln!("the records cannot be swept: {error}"),
+        }
+        tokio::time::sleep(SWEEP).await;
     }
 }
 

@@ -27,10 +27,10 @@ serving = subprocess.Popen([
 ])
 
 
-def ask(method, path, body=None):
+def ask(method, path, body=None, who=b"admin:admin"):
     url = f"http://127.0.0.1:{PORT}/api/v3.1{path}"
     request = urllib.request.Request(url, data=body, method=method)
-    request.add_header("Authorization", "Basic " + base64.b64encode(b"admin:admin").decode())
+    request.add_header("Authorization", "Basic " + base64.b64encode(who).decode())
     request.add_header("Content-Type", "application/json")
     try:
         with urllib.request.urlopen(request) as reply:
@@ -112,6 +112,7 @@ def probe(name, path, refused=None, failed=None, then=None, before=lambda: None)
         while said["status"] == "started":
             time.sleep(0.1)
             said = ask("GET", f"/executions/{job}")[1]
+            assert "status" in said, f"{name}: {said}"
         said = said["error"]
         assert failed in said, f"{name}: {said}"
     else:
@@ -122,6 +123,30 @@ def probe(name, path, refused=None, failed=None, then=None, before=lambda: None)
     assert found == wanted, f"{name}: {found} instead of {wanted}"
     assert ask("GET", "/snapshot-status")[1]["status"] == "not-running", f"{name}: it seems to go on"
     print(f"{name:<18} {said[:110]}")
+
+
+def strangers():
+    """Without a password there is one thing to be asked, and nothing that is only called like it."""
+    for method, path, wanted in (
+        ("GET", "/snapshot-status", 200),
+        ("GET", "/snapshots", 401),
+        ("PUT", "/snapshots/snapshot-status", 401),
+        ("DELETE", "/snapshots/snapshot-status", 401),
+        ("PUT", "/secrets/snapshot-status", 401),
+        ("PUT", "/plugins/snapshot-status", 401),
+    ):
+        body = b"{}" if method == "PUT" else None
+        status, _ = ask(method, path, body, who=b"admin:guess")
+        assert status == wanted, f"{method} {path}: {status}"
+
+
+def refused_puts():
+    """A blueprint that is refused changes nothing of the one there is, and a plugin has a limit."""
+    at = f"{work}/probes/blueprints/kept"
+    assert ask("PUT", "/blueprints/kept", b"first")[0] == 200
+    assert ask("PUT", "/blueprints/kept", b"second")[0] == 409
+    found = [os.path.join(folder, name) for folder, _, names in os.walk(f"{work}/probes/blueprints") for name in names]
+    assert [open(path, "rb").read() for path in found if "kept" in path] == [b"first"], f"{at}: {found}"
 
 
 def lost_in_the_depot():
@@ -145,6 +170,7 @@ try:
             break
         except OSError:
             time.sleep(0.1)
+    strangers()
     with zipfile.ZipFile(f"{archives}/cloudify-7.1.zip") as real:
         last = max(path for path in real.namelist() if path.startswith("mgmt/") and path.endswith(".json"))
     provider = json.dumps({"type": "secrets_providers", "items": [{"name": "vault"}]})
@@ -176,6 +202,7 @@ try:
     probe("lost", f"{archives}/cloudify-7.1.zip", refused="lost", before=lost_in_the_depot)
     more = changed("7.1", "k", with_metadata(more="of ours"), more=[("OURS/note", "hello")])
     probe("additions", more, failed=place, then=here)
+    refused_puts()
     print("every probe ended as it should")
 finally:
     serving.terminate()
