@@ -73,7 +73,8 @@
 //! what is there; and only then puts it in place: the pivot. A stop or a failure before that leaves
 //! the manager as it was. After it others are reconnected and the result is validated; what fails
 //! there, or has no place here, ends the job as partially failed, never as complete. What was there
-//! before is kept until [`SettleManager`] accepts the restore, or takes it back.
+//! before is kept until [`SettleManager`] accepts the restore, or takes it back: the latest is taken
+//! back first, and the earliest accepted first.
 //!
 //! # Records
 //!
