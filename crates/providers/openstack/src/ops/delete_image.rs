@@ -7,7 +7,9 @@ use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result};
 use stillpoint_iaas::{Observation, Ticket};
 
 use super::Ask;
+use crate::api::cinder::Snapshot;
 use crate::cloud::{done, found, running};
+use crate::made::failed;
 use crate::marks;
 
 impl Ask<'_> {
@@ -36,7 +38,7 @@ impl Ask<'_> {
             found(session.delete_image(id).await).map_err(on)?;
         }
         for snapshot in self.going_along().await.map_err(on)? {
-            let reference = self.cloud.reference(ResourceKind::Snapshot, &snapshot)?;
+            let reference = self.cloud.reference(ResourceKind::Snapshot, &snapshot.id)?;
             self.delete_snapshot(&reference).await.map_err(on)?;
         }
         Ok(self.ticket(id))
@@ -49,6 +51,18 @@ impl Ask<'_> {
             return Ok(Observation::Absent);
         }
         let left = self.going_along().await?;
+        if let Some(stuck) = left.iter().find(|snapshot| snapshot.has_failed())
+            && self.ticket.is_some()
+        {
+            let why = format!("snapshot {} is in state `{}`", stuck.id, stuck.status);
+            let left = left
+                .iter()
+                .map(|snapshot| self.cloud.reference(ResourceKind::Snapshot, &snapshot.id));
+            return Ok(Observation::Failed {
+                error: failed(why).on(image.clone()),
+                left: left.collect::<Result<_>>()?,
+            });
+        }
         Ok(match (left.is_empty(), self.ticket) {
             (true, _) => done(),
             (false, Some(_)) => running(),
@@ -57,13 +71,8 @@ impl Ask<'_> {
         })
     }
 
-    async fn going_along(&self) -> Result<Vec<String>> {
-        let key = self.key.as_str();
-        let marked = self
-            .cloud
-            .session
-            .snapshots_marked(marks::DELETED_WITH, key)
-            .await?;
-        Ok(marked.into_iter().map(|snapshot| snapshot.id).collect())
+    async fn going_along(&self) -> Result<Vec<Snapshot>> {
+        let (session, key) = (&self.cloud.session, self.key.as_str());
+        session.snapshots_marked(marks::DELETED_WITH, key).await
     }
 }

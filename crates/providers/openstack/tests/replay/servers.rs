@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use stillpoint_core::{
     Capture, Consistency, CopyKind, Detail, ErrorKind, Labels, Power, ResourceRef,
 };
-use stillpoint_iaas::{NewDisk, Observation, Operation, Output, Provider};
+use stillpoint_iaas::{NewDisk, Observation, Operation, Output, Provider, Ticket};
 use stillpoint_openstack::{Launch, Networks, OpenStack};
 
 use crate::bed::{config, key, observe, on_volumes, provider, reference, submit, take, volume};
@@ -302,6 +302,21 @@ async fn an_image_takes_its_snapshots_along() {
             2
         );
     }
+    // One that Cinder gave up is not waited for.
+    let mut stuck = marked;
+    stuck[1]["status"] = "error_deleting".into();
+    replay.instead(
+        "GET",
+        &on_volumes("/snapshots/detail"),
+        Answer::new(200, json!({"snapshots": stuck})),
+    );
+    let ticket = Ticket::new(id);
+    let seen = prod.observe(&key(), &delete, Some(&ticket)).await.unwrap();
+    let Observation::Failed { error, left } = seen else {
+        panic!("{seen:?}");
+    };
+    assert!(error.message().contains("error_deleting"), "{error}");
+    assert_eq!(left.len(), 2);
     replay.instead(
         "GET",
         &on_volumes("/snapshots/detail"),
