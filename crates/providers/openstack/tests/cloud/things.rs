@@ -1,5 +1,7 @@
 //! What the kit does not try: bytes, images, and disks on a hypervisor.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
@@ -12,13 +14,20 @@ use stillpoint_openstack::{NewImage, OpenStack};
 
 use crate::bed::{Bed, reference};
 
+/// Longer than any operation takes.
+const LONG: Duration = Duration::from_secs(300);
+
 /// Runs an operation to its end.
 pub(crate) async fn run(cloud: &OpenStack, key: &str, operation: &Operation) -> Observation {
     let key: OperationKey = key.parse().unwrap();
     let ticket = cloud.submit(&key, operation).await.unwrap();
+    let start = Instant::now();
     loop {
         match cloud.observe(&key, operation, Some(&ticket)).await.unwrap() {
-            Observation::Running { look_again_in, .. } => tokio::time::sleep(look_again_in).await,
+            Observation::Running { look_again_in, .. } => {
+                assert!(start.elapsed() < LONG, "{operation}: it does not end");
+                tokio::time::sleep(look_again_in).await;
+            }
             over => return over,
         }
     }
