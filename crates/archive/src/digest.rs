@@ -31,6 +31,11 @@ impl Digest {
         }
     }
 
+    fn hex<'a>(&self, digits: &'a mut [u8; 64]) -> &'a str {
+        write_hex(&self.0, digits);
+        std::str::from_utf8(digits).expect("hex is ASCII")
+    }
+
     pub(crate) fn finish(hasher: Sha256) -> Self {
         Digest(hasher.finalize().into())
     }
@@ -38,9 +43,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut hex = [0; 64];
-        write_hex(&self.0, &mut hex);
-        f.write_str(std::str::from_utf8(&hex).expect("hex is ASCII"))
+        f.write_str(self.hex(&mut [0; 64]))
     }
 }
 
@@ -100,7 +103,7 @@ pub(crate) fn read_hex(text: &str, bytes: &mut [u8]) -> Option<()> {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.hex(&mut [0; 64]))
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) struct Inner {
     pub(crate) directory: Directory,
     pub(crate) manifest: Option<manifest::Reader>,
     pub(crate) limits: Limits,
+    /// Whether a local header that is read by itself may be as real old writers made them: only
+    /// where all are checked as well, and what was forgiven is reported.
+    pub(crate) lenient: bool,
     pub(crate) key: Option<ArchiveKey>,
     /// Entries by name, made on first use.
     pub(super) by_name: OnceLock<Vec<u32>>,
@@ -49,6 +52,7 @@ impl Archive {
             directory,
             manifest,
             limits,
+            lenient: false,
             key: None,
             by_name,
         }))

@@ -1,7 +1,7 @@
 use super::{Archive, Window};
 use crate::Result;
 use crate::chunk::CHUNK;
-use crate::zip::{Local, read_local};
+use crate::zip::{Forgiven, Local, read_local};
 
 /// Where one chunk lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,9 @@ impl Archive {
                 let mut window = Window::new(&*self.0.source);
                 let next = directory.entries.get(index + 1);
                 let end = next.map_or(directory.end.offset, |next| next.offset);
-                read_local(&mut window, &directory.entries[index], end, None)
+                let mut forgiven = self.0.lenient.then(Forgiven::new);
+                let entry = &directory.entries[index];
+                read_local(&mut window, entry, end, forgiven.as_mut())
             }
         }
     }

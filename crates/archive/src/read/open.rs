@@ -7,7 +7,7 @@ use super::archive::Inner;
 use super::{Archive, EntryReader, ReadAt};
 use crate::manifest::{self, FORMAT, MANIFEST, METADATA, OWN_MODE, SIGNATURE};
 use crate::seal::{ArchiveKey, Identity, KEY_SUFFIX, KEYS, MOST_PASSPHRASES, PASSPHRASE};
-use crate::zip::{Directory, End, Entry, LocalHeaders, Method};
+use crate::zip::{Directory, End, Entry, Locals, Method};
 use crate::{Error, Limits, Refusal, Result};
 
 /// How much a reader lets pass.
@@ -20,6 +20,15 @@ pub enum Strictness {
     /// What FORMAT.md allows.
     #[default]
     Strict,
+}
+
+/// When local headers are held against the central directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LocalHeaders {
+    /// All of them, before anything else is believed.
+    AtOnce,
+    /// Each when its entry is read; for sources where a read is a round trip.
+    OnRead,
 }
 
 /// How an archive is opened.
@@ -97,17 +106,23 @@ impl OpenOptions {
     pub fn open_source(&self, source: impl ReadAt + 'static) -> Result<Archive> {
         let source: Arc<dyn ReadAt> = Arc::new(source);
         let lenient = self.strictness == Strictness::Lenient;
-        let directory = Directory::read(&*source, &self.limits, lenient, self.headers)?;
+        let directory = Directory::read(&*source, &self.limits, lenient)?;
         let inner = Inner {
             source,
             directory,
             manifest: None,
             limits: self.limits.clone(),
+            lenient: lenient && self.headers == LocalHeaders::AtOnce,
             key: None,
             by_name: Default::default(),
         };
         let mut archive = Archive(Arc::new(inner));
-        self.read_manifest(&mut archive)?;
+        let (locals, manifest) = self.read_rest(&archive)?;
+        let inner = Arc::get_mut(&mut archive.0).expect("not shared yet");
+        inner.directory.set_locals(locals);
+        inner.manifest = manifest;
+        archive.check_paths()?;
+        archive.check_opened()?;
         if !self.identities.is_empty() {
             self.unlock(&mut archive)?;
         }
@@ -122,7 +137,27 @@ impl OpenOptions {
         self.strictness == Strictness::Lenient
     }
 
-    fn read_manifest(&self, archive: &mut Archive) -> Result<()> {
+    /// The local headers and the manifest, of large archives at the same time: each takes as
+    /// long as the directory.
+    fn read_rest(&self, archive: &Archive) -> Result<(Locals, Option<manifest::Reader>)> {
+        const LARGE: usize = 4096;
+        let directory = &archive.0.directory;
+        if self.headers == LocalHeaders::OnRead {
+            directory.check_offsets()?;
+            return Ok((Locals::default(), self.read_manifest(archive)?));
+        }
+        let locals = || directory.locals(&*archive.0.source, archive.0.lenient);
+        if directory.entries.len() < LARGE {
+            return Ok((locals()?, self.read_manifest(archive)?));
+        }
+        std::thread::scope(|scope| {
+            let locals = scope.spawn(locals);
+            let manifest = self.read_manifest(archive);
+            Ok((locals.join().expect("it does not panic")?, manifest?))
+        })
+    }
+
+    fn read_manifest(&self, archive: &Archive) -> Result<Option<manifest::Reader>> {
         let entries = &archive.0.directory.entries;
         let listed = listed(entries, &archive.0.directory.end)?;
         let declared = listed.unwrap_or(0);
@@ -132,15 +167,12 @@ impl OpenOptions {
                 .map_err(|reason| reason.of_at(&*entry.name, entry.offset))?;
         }
         let Some(listed) = listed else {
-            return refuse_a_lost_manifest(archive);
+            refuse_a_lost_manifest(archive)?;
+            return Ok(None);
         };
         let text = EntryReader::new(archive, listed)?;
         let text = std::io::BufReader::with_capacity(256 << 10, text);
-        let manifest = manifest::Reader::read(text, entries[..listed].iter())?;
-        let inner = Arc::get_mut(&mut archive.0).expect("not shared yet");
-        inner.manifest = Some(manifest);
-        archive.check_paths()?;
-        archive.check_opened()
+        manifest::Reader::read(text, entries[..listed].iter()).map(Some)
     }
 
     fn unlock(&self, archive: &mut Archive) -> Result<()> {

@@ -9,20 +9,14 @@ use crate::name::Names;
 use crate::read::{ReadAt, Window};
 use crate::{Limits, Refusal, Result};
 
-/// When local headers are held against the central directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LocalHeaders {
-    /// All of them, before anything else.
-    AtOnce,
-    /// Each when its entry is read; for sources where a read is a round trip.
-    OnRead,
-}
+/// What there is of each entry before its data, and what was forgiven there.
+pub(crate) type Locals = (Vec<Local>, Forgiven);
 
 /// The checked entries, in the order of their data.
 #[derive(Debug)]
 pub(crate) struct Directory {
     pub(crate) entries: Vec<Entry>,
-    /// Of each entry, where [`LocalHeaders::AtOnce`] was asked.
+    /// Of each entry, where they were checked.
     pub(crate) locals: Vec<Local>,
     pub(crate) end: End,
     /// Folders without an entry of their own.
@@ -31,12 +25,9 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    pub(crate) fn read(
-        source: &dyn ReadAt,
-        limits: &Limits,
-        lenient: bool,
-        headers: LocalHeaders,
-    ) -> Result<Self> {
+    /// The central directory alone: [`locals`](Self::locals) or
+    /// [`check_offsets`](Self::check_offsets) has to follow.
+    pub(crate) fn read(source: &dyn ReadAt, limits: &Limits, lenient: bool) -> Result<Self> {
         let length = source
             .size()
             .map_err(crate::Error::io("asking for the archive's size"))?;
@@ -44,38 +35,44 @@ impl Directory {
         let mut forgiven = Forgiven::new();
         let (entries, names) =
             read_entries(source, &end, limits, lenient.then_some(&mut forgiven))?;
-        let mut directory = Directory {
+        Ok(Directory {
             entries,
             locals: Vec::new(),
             end,
             implied: names.implied(),
             forgiven,
-        };
-        match headers {
-            LocalHeaders::AtOnce => directory.check_locals(source, lenient)?,
-            LocalHeaders::OnRead => directory.check_offsets()?,
-        }
-        Ok(directory)
+        })
     }
 
-    /// Walks from byte 0 to the directory: each header where the entry before it ended.
-    fn check_locals(&mut self, source: &dyn ReadAt, lenient: bool) -> Result<()> {
+    /// Walks from byte 0 to the directory: each header where the entry before it ended. Gives
+    /// what was forgiven, too.
+    pub(crate) fn locals(&self, source: &dyn ReadAt, lenient: bool) -> Result<Locals> {
         let mut window = Window::new(source);
         let mut at = 0;
-        self.locals.reserve_exact(self.entries.len());
+        let mut locals = Vec::with_capacity(self.entries.len());
+        let mut forgiven = Forgiven::new();
         for entry in &self.entries {
             check_start(entry, at)?;
-            let forgiven = lenient.then_some(&mut self.forgiven);
+            let forgiven = lenient.then_some(&mut forgiven);
             let local = read_local(&mut window, entry, self.end.offset, forgiven)?;
             at += local.header + entry.stored + local.descriptor;
-            self.locals.push(local);
+            locals.push(local);
         }
-        check_data_end(at, self.end.offset)
+        check_data_end(at, self.end.offset)?;
+        Ok((locals, forgiven))
+    }
+
+    /// Takes in what [`locals`](Self::locals) gave.
+    pub(crate) fn set_locals(&mut self, (locals, forgiven): Locals) {
+        self.locals = locals;
+        for (what, times) in forgiven {
+            *self.forgiven.entry(what).or_default() += times;
+        }
     }
 
     /// What can be said without the local headers: what lies between two entries is short enough
     /// to be the headers a writer of ours makes.
-    fn check_offsets(&self) -> Result<()> {
+    pub(crate) fn check_offsets(&self) -> Result<()> {
         let ends = self
             .entries
             .iter()
@@ -224,7 +221,7 @@ fn read_entries(
                 reason,
             },
         )?;
-        names.insert(&entry.name)?;
+        names.insert_shared(&entry.name)?;
         let folders = end.entries.saturating_add(names.implied());
         if folders > limits.entries {
             return over("the number of entries and folders", folders, limits.entries);

@@ -10,7 +10,7 @@ mod wire;
 
 #[cfg(feature = "depot")]
 pub(crate) use directory::manifest_offset;
-pub(crate) use directory::{Directory, LocalHeaders, read_local};
+pub(crate) use directory::{Directory, Locals, read_local};
 pub(crate) use end::End;
 pub use entry::Kind;
 pub(crate) use entry::{Entry, attributes};
