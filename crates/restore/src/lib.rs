@@ -138,7 +138,7 @@
 //! # Does it always end?
 //! As far as it lies with the machine: attempts are counted, a release has its time limit, a system that can't tell is
 //! asked only until the time it named first, and a step with a [deadline](Step::deadline) is cancelled and then
-//! abandoned. A step without a deadline waits for as long as its system says "running".
+//! abandoned. Time in which nobody drove does not count: after [`Event::Recovered`] both begin anew. A step without a deadline waits for as long as its system says "running".
 //!
 //! # How it was checked
 //! In `src/check`, by `cargo test`: every run of ten small plans, with every reply, late effects, crashes, stale

@@ -96,3 +96,26 @@ fn and_if_that_fails_for_good_a_person_has_to_look_again() {
     tell(&mut machine, failed(undo));
     assert!(needs_a_person(&machine));
 }
+
+/// A pivot whose reply was on its way when its driver went, for longer than the pivot may take.
+#[test]
+fn a_night_without_a_driver_is_nobodys_time() {
+    let limit = jiff::SignedDuration::from_secs(60);
+    let plan = Plan::builder()
+        .step(Step::new("swap", 0).pivot().deadline(limit))
+        .build()
+        .expect("the plan is sound");
+    let swap = Call::Do(plan.find("swap").expect("it is in the plan"));
+    let mut machine = Machine::new(plan);
+    begin(&mut machine, swap);
+    let at = |seconds: i64| Timestamp::from_second(seconds).expect("in range");
+    let recovered = Record {
+        at: at(40_000),
+        epoch: 1,
+        event: Event::Recovered,
+    };
+    machine.apply(&recovered).expect("it fits");
+    assert_eq!(machine.ready(at(40_000)), [Directive::Observe(swap)]);
+    assert_eq!(machine.ready(at(40_059)), [Directive::Observe(swap)]);
+    assert_eq!(machine.ready(at(40_060)), [Directive::Abandon(swap)]);
+}

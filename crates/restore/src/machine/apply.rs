@@ -194,6 +194,7 @@ impl<A, O: Clone> Machine<A, O> {
 
     fn recovered(&mut self, epoch: u64, at: Timestamp) {
         self.state.epoch = epoch;
+        self.time_anew(at);
         let calls: Vec<_> = self.calls().filter(|call| self.in_flight(*call)).collect();
         for call in calls {
             #[cfg(test)]
@@ -213,6 +214,22 @@ impl<A, O: Clone> Machine<A, O> {
         }
         for group in 0..self.state.restarting.len() {
             self.session_lost(group);
+        }
+    }
+
+    /// Nobody could look while there was no driver: what was begun has its whole time again, or a
+    /// call that went well would be given up unseen after a long night.
+    fn time_anew(&mut self, at: Timestamp) {
+        let begun =
+            |slot: &Slot| slot.deadline.is_some() && !slot.cancelled && slot.at != At::Stuck;
+        let calls: Vec<_> = self.calls().collect();
+        for call in calls {
+            if self.slot(call).is_some_and(begun) {
+                let deadline = self.deadline(call).map(|limit| later(at, limit));
+                let slot = self.slot_at(call);
+                slot.deadline = slot.deadline.max(deadline);
+                slot.patience = None;
+            }
         }
     }
 
