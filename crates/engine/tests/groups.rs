@@ -3,9 +3,10 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Bench, CHUNK};
+use common::{Bench, CHUNK, Fuse};
 use stillpoint_core::{Capture, Consistency, ErrorKind, SnapshotState};
 use stillpoint_engine::{Request, Take};
 use stillpoint_iaas::OperationKind;
@@ -190,6 +191,77 @@ async fn volumes_of_several_instants_never_pass_for_one() {
     }
     println!("{one} of one instant, {torn} torn and called so");
     assert!(one >= 8 && torn >= 1, "{one} and {torn}");
+}
+
+/// Killed at every write while the guest counts on: what was frozen twice is not of one instant.
+#[tokio::test(start_paused = true)]
+async fn a_second_freeze_begins_the_group_anew() {
+    let (mut points, mut again) = (0, 0);
+    for personality in Personality::ALL {
+        for at in 1.. {
+            let Some(freezes) = killed_while_it_writes(personality, at).await else {
+                break;
+            };
+            points += 1;
+            again += usize::from(freezes > 1);
+        }
+    }
+    println!("killed at {points} points, {again} times frozen again");
+    assert!(again >= 3, "{again}");
+}
+
+/// How often the instance was frozen; none where the job was over before.
+async fn killed_while_it_writes(personality: Personality, at: usize) -> Option<usize> {
+    let what = format!("{personality}, killed after write {at}");
+    let mut bench = Bench::with(personality, |new| {
+        disks(3)(new).writing(Duration::from_millis(10))
+    });
+    // So that one part is there before the other.
+    let slow = Fault::Slow {
+        by: Duration::from_secs(20),
+    };
+    bench
+        .cloud
+        .fault(At::submit(OperationKind::Snapshot).nth(2), slow);
+    let fuse = Fuse::new(Arc::clone(&bench.state), at, true);
+    bench.drive_on(Arc::clone(&fuse) as Arc<_>);
+    let engine = bench.engine.clone();
+    let ask = Take {
+        disks: Some(vec!["root".to_owned(), "data".to_owned()]),
+        ..live(&bench)
+    };
+    let running = async {
+        let plan = engine.plan(&Request::Take(ask)).await.expect(&what);
+        match engine.start(&plan).await {
+            Ok(id) => drop(engine.wait(id).await),
+            Err(_) => assert!(!plan.blocked_by.is_empty(), "{what}"),
+        }
+    };
+    tokio::select! {
+        biased;
+        () = fuse.blown.notified() => {}
+        () = running => return None,
+    }
+    bench.crash();
+    bench.cloud.clear_faults();
+    let mut good = true;
+    for job in bench.engine.jobs(&Default::default()).await.unwrap() {
+        good &= bench.finish(job.id).await.is_good();
+    }
+    for snapshot in bench.snapshots().await {
+        if snapshot.consistency.reached >= Some(Consistency::Crash) {
+            let count =
+                |part: &stillpoint_core::Part| bench.cloud.read(&part.snapshot, part.size - 8, 8);
+            let counts: Vec<_> = snapshot.parts.iter().map(count).collect();
+            assert_eq!(counts[0], counts[1], "{what}");
+        }
+    }
+    // A process that is killed may leave what only a person can tell.
+    if good {
+        bench.check_no_orphans(&what).await;
+    }
+    check_thawed(&bench, &what);
+    Some(bench.cloud.freeze_log().len())
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use stillpoint_core::{
     Result, Snapshot, SnapshotId, SnapshotState,
 };
 use stillpoint_iaas::{DiskOf, FreezeCapability, Operation, SnapshotCapability, TakeSnapshot};
-use stillpoint_restore::{Phase, Plan, PlanBuilder, Step};
+use stillpoint_restore::{Group, Phase, Plan, PlanBuilder, Step};
 
 use super::manner::{Extent, Manner, holds, manner};
 use super::selection::{Selection, select};
@@ -217,6 +217,10 @@ fn steps(
         taking.push(step);
     }
     let mut brackets = Vec::new();
+    if freeze && lowered {
+        // What is frozen again goes on meanwhile: one instant has only what one freeze covered.
+        plan = plan.group(Group::new("instant", taking.clone()));
+    }
     if freeze {
         let instance = ask.source.clone();
         let acquire = Operation::Freeze {
