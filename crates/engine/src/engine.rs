@@ -8,8 +8,8 @@ use futures_util::future::{Either, select};
 use stillpoint_core::{Error, ErrorKind, JobId, Result, Snapshot, World};
 use stillpoint_iaas::Provider;
 use stillpoint_restore::{Event, Machine, Record};
-use stillpoint_state::State;
 use stillpoint_state::catalogue::{Author, Catalogue};
+use stillpoint_state::{Guard, State};
 use tokio::sync::{broadcast, oneshot};
 
 use crate::action::StepOutput;
@@ -159,7 +159,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Precondition`] where it does not wait for anybody.
+    /// [`ErrorKind::Precondition`] where it does not wait for anybody; [`ErrorKind::Conflict`]
+    /// where somebody else resumed it at the same time.
     pub async fn resume(&self, id: JobId) -> Result<()> {
         self.check_writable()?;
         let mut row = self.shared.store.job(id).await?;
@@ -169,13 +170,20 @@ impl Engine {
         }
         row.job.outcome = None;
         let mut batch = stillpoint_state::Batch::new();
+        // Another resume may have brought it to its end by now.
+        let guard = Guard::At(row.version);
         self.shared
             .store
-            .put_job(&mut batch, &row.job, true)
-            .await?;
+            .put_job(&mut batch, guard, &row.job, true)?;
         let resumed = self.shared.store.state.commit(batch).await;
         self.kick_if_unknown(&resumed, id);
-        resumed?;
+        resumed.map_err(|error| match error.kind() {
+            ErrorKind::Conflict => {
+                let message = format!("somebody else resumed job {id} at the same time");
+                Error::new(ErrorKind::Conflict, message).advise("Wait for the job")
+            }
+            _ => error,
+        })?;
         lock(&self.shared.given_up).remove(&id);
         self.kick(id);
         Ok(())
@@ -279,9 +287,19 @@ impl Engine {
             );
         };
         let (reply, answer) = oneshot::channel();
-        let gone = || refused(format!("job {id} ended meanwhile"));
-        driver.send(order(reply)).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        if driver.send(order(reply)).is_ok()
+            && let Ok(answered) = answer.await
+        {
+            return answered;
+        }
+        match self.shared.store.job(id).await?.job.outcome {
+            Some(_) => Err(refused(format!("job {id} ended meanwhile"))),
+            None => Err(Error::new(
+                ErrorKind::Busy,
+                format!("job {id} goes on, and its driver had to begin anew"),
+            )
+            .advise("Ask again")),
+        }
     }
 
     pub(crate) fn kick(&self, id: JobId) {

@@ -34,7 +34,7 @@ impl Ending<'_> {
         job.outcome = Some(self.outcome.clone());
         if matches!(self.outcome, Outcome::NeedsIntervention { .. }) {
             // Everything stays claimed and listed as it is until a person has looked.
-            return self.store.put_job(batch, job, false).await;
+            return self.store.put_job(batch, Guard::Any, job, false);
         }
         job.ended_at = Some(self.at);
         self.store.unclaim(batch, self.plan, job.id).await?;
@@ -125,7 +125,7 @@ impl Ending<'_> {
         if matches!(self.plan.effect, Effect::None) && self.good() {
             job.made = self.made();
         }
-        self.store.put_job(batch, job, false).await
+        self.store.put_job(batch, Guard::Any, job, false)
     }
 
     /// Who changes the catalogue: the job.

@@ -175,11 +175,20 @@ fn spawn(shared: &Arc<Shared>, drivers: &mut JoinSet<()>, job: JobId) {
     });
 }
 
+/// Nobody hears the orders of this driver any more. Another may be there in its place already: a
+/// job that waited for a person is resumed as soon as that is durable.
+fn leave(shared: &Shared, job: JobId) {
+    let mut drivers = lock(&shared.drivers);
+    if drivers.get(&job).is_some_and(|driver| driver.is_closed()) {
+        drivers.remove(&job);
+    }
+}
+
 /// No driver of this run goes on with the job: whoever waits for it hears why.
 fn give_up(shared: &Shared, job: JobId, error: Error) {
     tracing::error!(%job, %error, "this job cannot be driven");
     lock(&shared.given_up).insert(job, error);
-    lock(&shared.drivers).remove(&job);
+    leave(shared, job);
     shared.gave_up.notify_waiters();
 }
 
@@ -197,7 +206,7 @@ async fn drive_to_the_end(
             Err(error) => Err(error),
         };
         let Err(error) = driven else {
-            lock(&shared.drivers).remove(&job);
+            leave(&shared, job);
             return;
         };
         if is_lasting(&error) {

@@ -257,8 +257,14 @@ impl Store {
     }
 
     /// Adds to the batch that the job has this row now, and whether it is to be driven.
-    pub(crate) async fn put_job(&self, batch: &mut Batch, job: &Job, driven: bool) -> Result<()> {
-        batch.put(job_key(job.id), Guard::Any, encode(job)?);
+    pub(crate) fn put_job(
+        &self,
+        batch: &mut Batch,
+        guard: Guard,
+        job: &Job,
+        driven: bool,
+    ) -> Result<()> {
+        batch.put(job_key(job.id), guard, encode(job)?);
         if driven {
             batch.put(active_key(job.id), Guard::Any, "");
         } else {

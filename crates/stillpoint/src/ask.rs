@@ -24,6 +24,7 @@ pub struct Ask<W> {
 pub struct Planned {
     engine: Engine,
     plan: JobPlan,
+    once: Option<String>,
 }
 
 /// What can be asked for, and what awaiting it gives.
@@ -76,6 +77,7 @@ impl<W: Wish> Ask<W> {
         Ok(Planned {
             engine: self.engine,
             plan,
+            once: self.once,
         })
     }
 
@@ -219,7 +221,11 @@ impl Ask<Restore> {
 
 impl Planned {
     pub(crate) fn new(engine: Engine, plan: JobPlan) -> Self {
-        Self { engine, plan }
+        Self {
+            engine,
+            plan,
+            once: None,
+        }
     }
 
     /// Everything that stands in the way; it starts only where there is nothing.
@@ -233,13 +239,16 @@ impl Planned {
         &self.plan
     }
 
-    /// Runs just this plan.
+    /// Runs just this plan; under the key of [`once`](Ask::once), if there is one.
     ///
     /// # Errors
     ///
     /// Those of [`Engine::start`]: among them that a target is no longer as it was.
     pub async fn start(&self) -> Result<JobHandle> {
-        let id = self.engine.start(&self.plan).await?;
+        let id = match &self.once {
+            Some(key) => self.engine.start_plan_once(&self.plan, key).await?,
+            None => self.engine.start(&self.plan).await?,
+        };
         Ok(JobHandle::new(self.engine.clone(), id))
     }
 }

@@ -121,30 +121,49 @@ impl Engine {
     /// As [`plan`](Self::plan) and [`start`](Self::start); [`ErrorKind::Conflict`] where the key
     /// stands for another request already.
     pub async fn start_once(&self, request: &Request, key: &str) -> Result<JobId> {
-        loop {
-            if let Some(job) = self.shared.store.once(key).await? {
-                let started = self.shared.store.job(job).await?.job;
-                if started.request == *request {
-                    // Whoever started it may have got no answer, and so nobody drives it yet.
-                    if started.outcome.is_none() {
-                        self.kick(job);
-                    }
-                    return Ok(job);
-                }
-                let message = format!("`{key}` stands for another request: {}", started.request);
-                return Err(Error::new(ErrorKind::Conflict, message).advise("Use another key"));
-            }
-            let plan = self.plan(request).await?;
-            match self.start_as(&plan, Some(key)).await {
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    // Somebody else was first: take theirs. Any other conflict stays one.
-                    if self.shared.store.once(key).await?.is_none() {
-                        return Err(error);
-                    }
-                }
-                other => return other,
+        match self.started(request, key).await? {
+            Some(job) => Ok(job),
+            None => {
+                let plan = self.plan(request).await?;
+                self.start_plan_once(&plan, key).await
             }
         }
+    }
+
+    /// Starts this plan once for this key. Who asks again may have planned anew: what counts is
+    /// the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_once`](Self::start_once).
+    pub async fn start_plan_once(&self, plan: &JobPlan, key: &str) -> Result<JobId> {
+        if let Some(job) = self.started(&plan.request, key).await? {
+            return Ok(job);
+        }
+        match self.start_as(plan, Some(key)).await {
+            // Somebody else was first: take theirs. Any other conflict stays one.
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                self.started(&plan.request, key).await?.ok_or(error)
+            }
+            other => other,
+        }
+    }
+
+    /// The job that this key stands for already.
+    async fn started(&self, request: &Request, key: &str) -> Result<Option<JobId>> {
+        let Some(job) = self.shared.store.once(key).await? else {
+            return Ok(None);
+        };
+        let started = self.shared.store.job(job).await?.job;
+        if started.request != *request {
+            let message = format!("`{key}` stands for another request: {}", started.request);
+            return Err(Error::new(ErrorKind::Conflict, message).advise("Use another key"));
+        }
+        // Whoever started it may have got no answer, and so nobody drives it yet.
+        if started.outcome.is_none() {
+            self.kick(job);
+        }
+        Ok(Some(job))
     }
 
     pub(crate) async fn start_as(&self, plan: &JobPlan, once: Option<&str>) -> Result<JobId> {

@@ -152,7 +152,7 @@ impl Engine {
     ///
     /// Those of the state.
     pub async fn schedules(&self) -> Result<Vec<ScheduleStatus>> {
-        let (schedules, _) = self.ledger().schedules().await?;
+        let schedules = self.ledger().schedules().await?;
         let mut all = Vec::with_capacity(schedules.len());
         for stored in schedules {
             match self.ledger().progress(&stored.value.spec.name).await {

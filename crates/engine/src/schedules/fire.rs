@@ -6,13 +6,24 @@ use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_schedule::policy::{Admission, Due};
 use stillpoint_schedule::{Run, RunKey, Schedule};
 use stillpoint_state::lease::Lease;
-use stillpoint_state::{Batch, Guard};
+use stillpoint_state::{Batch, Guard, MAX_BATCH_BYTES};
 
 use super::ledger::{At, LastRun, Ledger, Stored};
 use super::run::{RunState, ScheduledRun};
+use super::spec::ScheduleSpec;
+use crate::store::encode;
 
-/// Runs that one batch makes durable: three keys each, and a batch has 64.
+/// Runs that one batch makes durable at most: three keys each, and a batch has 64.
 const AT_ONCE: usize = 16;
+
+/// Bytes of a run besides its spec: keys, times and its state.
+const RUN: usize = 2 << 10;
+
+/// As many runs of this spec as one batch takes, and one more.
+fn at_once(spec: &ScheduleSpec) -> Result<usize> {
+    let run = encode(spec)?.len() + RUN;
+    Ok((MAX_BATCH_BYTES / run).saturating_sub(1).clamp(1, AT_ONCE))
+}
 
 /// How many runs of a schedule are going and waiting.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,8 +83,9 @@ pub(crate) async fn fire(
     let mut lane = Lane::of(ledger, name).await?;
     let mut begin = Vec::new();
     let mut dropped = false;
-    let last = due.runs.chunks(AT_ONCE).count().max(1) - 1;
-    for (number, runs) in chunks(&due.runs).enumerate() {
+    let at_once = at_once(&stored.value.spec)?;
+    let last = due.runs.chunks(at_once).count().max(1) - 1;
+    for (number, runs) in chunks(&due.runs, at_once).enumerate() {
         let mut batch = Batch::new();
         ledger.require(&mut batch, stored);
         progress.since = match runs.last() {
@@ -116,9 +128,9 @@ pub(crate) async fn fire(
 }
 
 /// The runs in pieces, of which there is at least one.
-fn chunks(runs: &[Run]) -> impl Iterator<Item = &[Run]> {
+fn chunks(runs: &[Run], at_once: usize) -> impl Iterator<Item = &[Run]> {
     let none = runs.is_empty().then_some(runs);
-    none.into_iter().chain(runs.chunks(AT_ONCE))
+    none.into_iter().chain(runs.chunks(at_once))
 }
 
 fn record(stored: &At<Stored>, run: Run, now: Timestamp, state: RunState) -> ScheduledRun {
@@ -203,13 +215,14 @@ async fn promote(
     now: Timestamp,
 ) -> Result<Vec<RunKey>> {
     let mut begun = Vec::new();
+    let at_once = at_once(&run.spec)?;
     let open = ledger.open(Some(&over.schedule)).await?;
     let mut going = open
         .iter()
         .filter(|(key, waits)| !waits && key != over)
         .count() as u32;
     for (key, _) in open.iter().filter(|(_, waits)| *waits) {
-        if run.spec.when.admit(going, 0) != Admission::Start || begun.len() == AT_ONCE {
+        if run.spec.when.admit(going, 0) != Admission::Start || begun.len() == at_once {
             break;
         }
         if let Some(mut waiting) = ledger.run(key).await? {

@@ -117,7 +117,7 @@ impl Engine {
     ///
     /// Those of the state.
     pub async fn health(&self) -> Result<Health> {
-        let (schedules, _) = self.ledger().schedules().await?;
+        let schedules = self.ledger().schedules().await?;
         let good = self.last_good().await?;
         let mut health = Vec::with_capacity(schedules.len());
         for stored in schedules {

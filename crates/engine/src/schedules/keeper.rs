@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use stillpoint_core::{ErrorKind, Result};
+use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_schedule::{RunKey, Timeline};
 use stillpoint_state::Revision;
 use tokio::task::JoinSet;
@@ -18,6 +18,7 @@ use super::forget::forget;
 use super::ledger::{At, Stored};
 use crate::caught::caught;
 use crate::engine::Engine;
+use crate::run::is_lasting;
 
 /// The longest sleep: by then a clock is seen that was set meanwhile, and an engine that is gone.
 const LOOK: Duration = Duration::from_secs(60);
@@ -81,6 +82,11 @@ impl Keeper {
             };
             match fire(self.engine.ledger(), stored, &firing.due, now).await {
                 Ok(begin) => begin.into_iter().for_each(|key| self.begin(key)),
+                // It must not keep the others from theirs.
+                Err(error) if is_lasting(&error) => {
+                    self.timeline.remove(&firing.schedule);
+                    set_aside(&firing.schedule, &error);
+                }
                 Err(error) => {
                     // What was popped counts as settled there, and is not: forget it.
                     self.known.remove(&*firing.schedule);
@@ -101,8 +107,14 @@ impl Keeper {
 
     /// Reads the schedules, and puts those that are new or other than before into the timeline.
     async fn read(&mut self) -> Result<()> {
-        let (schedules, revision) = self.engine.ledger().schedules().await?;
+        let (schedules, revision) = self.engine.ledger().each_schedule().await?;
         let now = self.engine.shared().clock.now();
+        let readable = |stored: Result<At<Stored>>| {
+            stored
+                .inspect_err(|error| tracing::error!(%error, "a schedule does not fire"))
+                .ok()
+        };
+        let schedules: Vec<_> = schedules.into_iter().filter_map(readable).collect();
         let names: BTreeSet<_> = schedules.iter().map(|it| &it.value.spec.name).collect();
         let timeline = &mut self.timeline;
         self.known.retain(|name, _| {
@@ -122,6 +134,12 @@ impl Keeper {
                 Ok(progress) => settled(progress.value.since, now),
                 // It was removed since the list was read.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) if is_lasting(&error) => {
+                    self.timeline.remove(&name);
+                    set_aside(&name, &error);
+                    self.known.insert(name, stored);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             let schedule = stored.value.spec.effective(stored.value.paused);
@@ -142,11 +160,13 @@ impl Keeper {
             last.is_none_or(|last| passed.saturating_sub(last) >= every)
         };
         if is_time(self.looked, LOOK) {
-            for key in adopt::runs(&self.engine, &self.going).await? {
-                tracing::debug!(%key, "this run goes on here");
-                self.begin(key);
+            match self.adopt().await {
+                // What cannot be read stays so: schedules fire all the same.
+                Err(error) if is_lasting(&error) => {
+                    tracing::error!(%error, "what others left stays as it is");
+                }
+                adopted => adopted?,
             }
-            adopt::jobs(&self.engine).await?;
             self.looked = Some(passed);
         }
         while self.forgetting.try_join_next().is_some() {}
@@ -161,6 +181,14 @@ impl Keeper {
             self.forgot = Some(passed);
         }
         Ok(())
+    }
+
+    async fn adopt(&mut self) -> Result<()> {
+        for key in adopt::runs(&self.engine, &self.going).await? {
+            tracing::debug!(%key, "this run goes on here");
+            self.begin(key);
+        }
+        adopt::jobs(&self.engine).await
     }
 
     fn begin(&mut self, key: RunKey) {
@@ -212,6 +240,11 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// Until the schedule is changed.
+fn set_aside(schedule: &str, error: &Error) {
+    tracing::error!(schedule, %error, "it does not fire before it is changed");
 }
 
 /// Up to when runs are settled. A clock that was far ahead when it settled them was wrong: what

@@ -97,14 +97,17 @@ impl Ledger {
         })
     }
 
-    /// All schedules by name, and the revision at which they were read.
-    pub(crate) async fn schedules(&self) -> Result<(Vec<At<Stored>>, Revision)> {
+    /// All schedules by name.
+    pub(crate) async fn schedules(&self) -> Result<Vec<At<Stored>>> {
+        let (schedules, _) = self.each_schedule().await?;
+        schedules.into_iter().collect()
+    }
+
+    /// All schedules by name, each with what its row is, and the revision at which they were read.
+    pub(crate) async fn each_schedule(&self) -> Result<(Vec<Result<At<Stored>>>, Revision)> {
         let scan = self.state.scan_prefix(SPECS).await?;
         let revision = scan.revision();
-        let stored = scan
-            .and_then(|entry| std::future::ready(of(&entry)))
-            .try_collect()
-            .await?;
+        let stored = scan.map_ok(|entry| of(&entry)).try_collect().await?;
         Ok((stored, revision))
     }
 

@@ -8,12 +8,17 @@ use stillpoint_core::{Consistency, Error, ErrorKind, Labels, Memory, ResourceRef
 use stillpoint_schedule::retention::Keep;
 use stillpoint_schedule::schedule::Pause;
 use stillpoint_schedule::{RunKey, Schedule};
+use stillpoint_state::MAX_BATCH_BYTES;
 
 use super::select::Subject;
 use crate::request::{Request, Scope, Take};
+use crate::store::encode;
 
 /// Longest name of a schedule, in bytes.
 const MAX_NAME: usize = 63;
+
+/// Most bytes of a spec: each of its runs is written with it, and some in one batch.
+const MAX_SPEC: usize = MAX_BATCH_BYTES / 4;
 
 /// A schedule as its owner writes it: of what, when, how, and what is kept of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -85,6 +90,13 @@ impl ScheduleSpec {
             // What no plan can be made from is no policy.
             keep.plan(&self.name, &[], now)
                 .map_err(|source| invalid(source.to_string()).because(source))?;
+        }
+        let bytes = encode(self)?.len();
+        if bytes > MAX_SPEC {
+            return Err(invalid(format!(
+                "its spec has {bytes} bytes, and {MAX_SPEC} are the most"
+            ))
+            .advise("Select by a label instead of by name, or make several schedules of it"));
         }
         if self.stale_after.is_some_and(|after| !after.is_positive()) {
             return Err(invalid("it would be stale at once".into())

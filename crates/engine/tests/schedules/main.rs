@@ -24,3 +24,4 @@ mod overlap;
 mod panics;
 mod retention;
 mod retries;
+mod spoilt;

@@ -152,6 +152,30 @@ async fn a_key_that_stands_for_something_else() {
 }
 
 #[tokio::test]
+async fn a_key_stands_for_a_plan_as_well() {
+    let bed = Bed::new().await;
+    let still = bed.start();
+    let first = still
+        .snapshot(WEB)
+        .once("schema-0043")
+        .plan()
+        .await
+        .unwrap();
+    let job = first.start().await.unwrap().await.unwrap();
+    // Whoever asks again has planned again.
+    let again = still
+        .snapshot(WEB)
+        .once("schema-0043")
+        .plan()
+        .await
+        .unwrap();
+    for planned in [first, again] {
+        assert_eq!(planned.start().await.unwrap().id(), job.id);
+    }
+    end(still).await;
+}
+
+#[tokio::test]
 async fn nobody_drives_or_nobody_may() {
     let bed = Bed::new().await;
     let still = bed.builder().build().unwrap();
