@@ -7,10 +7,16 @@ use stillpoint_core::{
     SnapshotState,
 };
 use stillpoint_restore::{Plan, PlanBuilder};
+use stillpoint_state::MAX_BATCH_KEYS;
 
 use crate::action::Action;
 use crate::instant::Instant;
 use crate::request::{CustomRequest, Request};
+
+/// Most claims of one job. Its last batch gives all of them back, ends its lease (3 keys), and
+/// writes its record, its row, its place among the active ones, a snapshot with the audit, and
+/// what it keeps (2).
+const MOST_CLAIMS: usize = MAX_BATCH_KEYS - 10;
 
 /// What a request will do, before it does it: to read, to store, to start.
 ///
@@ -183,6 +189,18 @@ impl JobPlan {
             effect: Effect::None,
             steps,
         })
+    }
+
+    /// Blocks a plan of more claims than one batch could give back, or its job could never end.
+    pub(crate) fn check_claims(&mut self) {
+        if self.claims.len() > MOST_CLAIMS {
+            self.blocked_by.push(format!(
+                "it concerns {} volumes and snapshots, and {MOST_CLAIMS} are the most of one job; \
+                 name fewer disks",
+                self.claims.len()
+            ));
+            self.steps = None;
+        }
     }
 
     /// The one error that names everything that stands in the way; none where nothing does.

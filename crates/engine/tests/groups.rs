@@ -264,6 +264,33 @@ async fn killed_while_it_writes(personality: Personality, at: usize) -> Option<u
     Some(bench.cloud.freeze_log().len())
 }
 
+/// As many disks as one job can give back at its end, and one more.
+#[tokio::test(start_paused = true)]
+async fn very_many_disks_end_as_well_or_are_refused() {
+    let bench = Bench::with(Personality::Files, |new| disks(53)(new).off());
+    let most: Vec<String> = (2..52).map(|number| format!("disk-{number}")).collect();
+    let most = ["root".to_owned(), "data".to_owned()]
+        .into_iter()
+        .chain(most);
+    let take = Request::Take(Take::of(bench.web.clone()));
+    let taken = bench.run(take).await.unwrap().snapshot.unwrap();
+    let all = stillpoint_engine::Restore::in_place(taken);
+    let fewer = stillpoint_engine::Restore {
+        disks: Some(most.collect()),
+        ..all.clone()
+    };
+    let refused = bench.engine.plan(&Request::Restore(all)).await.unwrap();
+    assert!(
+        refused.blocked_by[0].contains("name fewer disks"),
+        "{refused}"
+    );
+    assert!(refused.steps.is_none());
+    let job = bench.run(Request::Restore(fewer)).await.unwrap();
+    assert!(job.is_good(), "{job:#?}");
+    let undo = bench.run(Request::Undo { job: job.id }).await.unwrap();
+    assert!(undo.is_good(), "{undo:#?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn crash_across_disks_is_refused_where_it_cannot_be_had() {
     for personality in Personality::ALL {

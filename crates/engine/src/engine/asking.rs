@@ -22,6 +22,12 @@ impl Engine {
     /// where its provider could never do it. What only stands in the way just now is in the
     /// plan's [`blocked_by`](JobPlan::blocked_by).
     pub async fn plan(&self, request: &Request) -> Result<JobPlan> {
+        let mut plan = self.planned(request).await?;
+        plan.check_claims();
+        Ok(plan)
+    }
+
+    async fn planned(&self, request: &Request) -> Result<JobPlan> {
         let shared = &self.shared;
         let planner = Planner {
             workshop: &shared.workshop,
