@@ -1,6 +1,7 @@
 //! What a provider has, sorted by whose it is. It only looks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{ErrorKind, JobId, ResourceRef, Result};
@@ -9,6 +10,7 @@ use stillpoint_restore::{Call, Event, Machine, Record};
 use stillpoint_state::catalogue::Query;
 
 use crate::action::{Action, StepOutput};
+use crate::clock::within;
 use crate::drive::operation_key;
 use crate::engine::Engine;
 use crate::job::{Job, JobQuery};
@@ -24,7 +26,7 @@ pub struct Orphans {
     pub untracked: Vec<Untracked>,
     /// Nothing of ours says that it made these.
     pub foreign: Vec<ResourceRef>,
-    /// Calls of which the provider cannot tell what became of them.
+    /// Calls of which the provider cannot tell what became of them, or does not tell in time.
     pub unclear: Vec<Unclear>,
     /// Whether the provider lists what it has. One that does not has its own account of what is
     /// foreign, and what is untracked is told by the journals and its answers alone.
@@ -77,7 +79,8 @@ impl Engine {
             Err(error) if error.kind() == ErrorKind::Unsupported => None,
             Err(error) => return Err(error),
         };
-        let mut tracked = self.catalogued(provider).await?;
+        let limit = asked.capabilities().await?.limits.call_timeout;
+        let mut tracked = BTreeSet::new();
         let mut found = Orphans {
             listed: listed.is_some(),
             ..Orphans::default()
@@ -92,8 +95,9 @@ impl Engine {
                 ticket,
             } in makings
             {
-                let seen = asked.observe(&key, &operation, ticket.as_ref()).await?;
-                let named = match told(seen) {
+                let seen = asked.observe(&key, &operation, ticket.as_ref());
+                let seen = within(&*self.shared().clock, limit, seen).await;
+                let named = match seen.map_or_else(|| Err(silent(limit)), told) {
                     Ok(named) => named,
                     Err(evidence) => {
                         found.unclear.push(Unclear {
@@ -111,6 +115,8 @@ impl Engine {
                 }
             }
         }
+        // After the jobs: what one of them has just brought to its end is listed by now.
+        tracked.extend(self.catalogued(provider).await?);
         let there: BTreeSet<ResourceRef> = match listed {
             Some(listed) => listed.into_iter().map(|it| it.reference).collect(),
             None => {
@@ -240,9 +246,13 @@ fn apply(
     })
 }
 
+fn silent(limit: Duration) -> String {
+    format!("the provider did not tell within {limit:?}")
+}
+
 /// All that an observation names, or why it tells nothing.
-fn told(seen: Observation) -> Result<Vec<ResourceRef>, String> {
-    match seen {
+fn told(seen: Result<Observation>) -> Result<Vec<ResourceRef>, String> {
+    match seen.map_err(|error| error.to_string())? {
         Observation::Absent => Ok(Vec::new()),
         Observation::Cancelled { left } | Observation::Failed { left, .. } => Ok(left),
         Observation::Done { output, twins } => {

@@ -150,3 +150,26 @@ async fn what_timed_out_and_was_done_is_no_orphan() {
     println!("{tried} calls timed out and were done");
     assert!(tried > 80, "{tried}");
 }
+
+/// An answer that never comes, and one that is none: the report says of what, and has the rest.
+#[tokio::test(start_paused = true)]
+async fn a_question_that_nobody_answers_is_unclear_and_no_more() {
+    for fault in [Fault::LostReply { done: true }, Fault::Unavailable] {
+        let what = format!("{fault:?}");
+        let bench = Bench::new(Personality::Rest);
+        let known = bench.take().await.unwrap();
+        bench.cloud.fault(At::call(Call::Observe), fault);
+        let asked = bench.engine.orphans("prod");
+        let hour = Duration::from_secs(3600);
+        let report = tokio::time::timeout(hour, asked).await.expect(&what);
+        let report = report.expect(&what);
+        assert_eq!(bench.cloud.faults_left(), 0, "{what}");
+        let unclear = &report.unclear[..];
+        assert!(
+            matches!(unclear, [one] if one.job == known.job),
+            "{what}: {unclear:?}"
+        );
+        assert_eq!(report.tracked.len(), known.parts.len(), "{what}");
+        assert!(report.untracked.is_empty(), "{what}");
+    }
+}
