@@ -81,6 +81,9 @@ pub enum Claim {
     Import(SnapshotId),
     /// It uses this snapshot: no job may delete it.
     Keep(SnapshotId),
+    /// It counts on this snapshot, which has to be whole and verified when it begins: no job may
+    /// delete it.
+    KeepGood(SnapshotId),
     /// It reads this resource: no job may change it.
     Read(ResourceRef),
     /// It undoes or accepts this restore: no other job may.

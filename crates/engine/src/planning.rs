@@ -109,6 +109,10 @@ impl Planner<'_> {
     ) -> Result<Vec<Part>> {
         let Restoring { ask, snapshot, .. } = restoring;
         match snapshot.state {
+            SnapshotState::Partial if ask.disks.is_none() => blocked.push(
+                "disks of the snapshot were deleted; name those that are wanted of the others"
+                    .into(),
+            ),
             SnapshotState::Partial | SnapshotState::Taken => {}
             SnapshotState::Creating => blocked.push("the snapshot is still being taken".into()),
             _ => blocked.push("the snapshot is being deleted".into()),

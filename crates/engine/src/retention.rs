@@ -156,7 +156,9 @@ impl Engine {
     /// Deletes a snapshot while the floor stands: the verified ones that must outlive it.
     async fn delete_above(&self, snapshot: SnapshotId, floor: &[SnapshotId]) -> Result<()> {
         let mut plan = self.plan(&Request::Delete { snapshot }).await?;
-        plan.claims.extend(floor.iter().copied().map(Claim::Keep));
+        plan.claims
+            .extend(floor.iter().copied().map(Claim::KeepGood));
+        plan.check_claims();
         // Under a name, by which it is found once it is to be forgotten.
         let name = format!("{PRUNES}{snapshot}/{}", self.now());
         let job = self.start_as(&plan, Some(&name)).await?;

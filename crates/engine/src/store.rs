@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Error, ErrorKind, ErrorReport, JobId, Result, SnapshotId};
+use stillpoint_core::{Error, ErrorKind, ErrorReport, JobId, Result, SnapshotId, SnapshotState};
 use stillpoint_restore::Record;
 use stillpoint_state::catalogue::Catalogue;
 use stillpoint_state::claims::{Claims, Subject};
@@ -213,10 +213,17 @@ impl Store {
             Claim::Delete(it) | Claim::Import(it) => {
                 self.claims.take(batch, &Subject::Snapshot(*it), job).await
             }
-            Claim::Keep(it) => {
+            Claim::Keep(it) | Claim::KeepGood(it) => {
                 // What is to be kept has to be there when the job begins.
-                self.catalogue
-                    .require(batch, &self.catalogue.get(*it).await?);
+                let row = self.catalogue.get(*it).await?;
+                let good =
+                    row.snapshot.state == SnapshotState::Taken && row.snapshot.verified.is_some();
+                if matches!(claim, Claim::KeepGood(_)) && !good {
+                    let message = format!("snapshot {it} is no longer whole and verified");
+                    return Err(Error::new(ErrorKind::Precondition, message)
+                        .advise("Plan again: it no longer stands in for others"));
+                }
+                self.catalogue.require(batch, &row);
                 self.claims.share(batch, &Subject::Snapshot(*it), job).await
             }
             Claim::Read(it) => {
@@ -248,7 +255,9 @@ impl Store {
         for claim in &plan.claims {
             let subject = match claim {
                 Claim::Change(it) | Claim::Read(it) => Subject::Resource(it.clone()),
-                Claim::Delete(it) | Claim::Import(it) | Claim::Keep(it) => Subject::Snapshot(*it),
+                Claim::Delete(it) | Claim::Import(it) | Claim::Keep(it) | Claim::KeepGood(it) => {
+                    Subject::Snapshot(*it)
+                }
                 Claim::Settle(_) => continue,
             };
             self.claims.release(batch, &subject, job).await?;
