@@ -159,6 +159,11 @@ impl Shared {
         }
     }
 
+    /// Whether the writer has to open it again before anybody can read.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(&*self.lock(), Current::Failed(_))
+    }
+
     pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&Database) -> Result<T, redb::Error>,
@@ -168,9 +173,10 @@ impl Shared {
 
     /// The database, opened again if it failed before. For the writer alone.
     pub(super) fn opened_again(&self) -> Result<Opened> {
-        let failed = matches!(&*self.lock(), Current::Failed(_));
         let owner = self.owner().clone();
-        if failed && let Some(owner) = owner {
+        if self.has_failed()
+            && let Some(owner) = owner
+        {
             let opened = self.opener.open(&owner)?;
             self.replace(Current::Open(opened));
         }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,6 +158,21 @@ impl Redb {
         })
     }
 
+    /// Has the writer open it again where that failed once: it alone may, and reads come first
+    /// after a failure.
+    async fn mend(&self) {
+        if let Some(writer) = &self.writer
+            && self.shared.has_failed()
+        {
+            let (reply, answer) = oneshot::channel();
+            let operations = BTreeMap::new();
+            if writer.jobs.send(Job { operations, reply }).await.is_ok() {
+                // Whether it is well again shows in the read.
+                let _ = answer.await;
+            }
+        }
+    }
+
     fn read_only(&self) -> Error {
         Error::new(
             ErrorKind::Permission,
@@ -169,11 +185,13 @@ impl Redb {
 #[async_trait]
 impl State for Redb {
     async fn get(&self, key: &str) -> Result<Option<Entry>> {
+        self.mend().await;
         let (shared, key) = (Arc::clone(&self.shared), key.to_owned());
         blocking(move || shared.read(|database| table::get(database, &key))).await
     }
 
     async fn scan(&self, from: &str, to: &str) -> Result<Scan> {
+        self.mend().await;
         let (shared, from, to) = (Arc::clone(&self.shared), from.to_owned(), to.to_owned());
         blocking(move || Pages::begin(shared, from, to)).await
     }

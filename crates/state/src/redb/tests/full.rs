@@ -41,6 +41,25 @@ async fn a_full_disk_is_told_and_the_state_goes_on_once_there_is_room() {
     assert_eq!(batches(&state).await, there);
 }
 
+/// So full that it cannot even be opened again, for a while.
+#[tokio::test]
+async fn who_only_reads_finds_it_well_again_too() {
+    let disk = formatted();
+    let (state, _folder) = open(&disk).unwrap();
+    state.commit(batch(1, 10_000)).await.unwrap();
+    disk.set(Faults {
+        room: Some(0),
+        ..Faults::default()
+    });
+    let refused = state.commit(batch(2, 10_000)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Quota, "{refused:?}");
+    let unread = state.get("batch/000001/0").await.unwrap_err();
+    assert_eq!(unread.kind(), ErrorKind::Quota, "{unread:?}");
+    disk.set(Faults::default());
+    assert!(state.get("batch/000001/0").await.unwrap().is_some());
+    assert_eq!(batches(&state).await, [1]);
+}
+
 #[tokio::test]
 async fn no_room_at_any_one_write_loses_nothing() {
     let disk = formatted();
