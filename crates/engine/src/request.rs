@@ -80,7 +80,8 @@ pub struct Take {
     /// What to hold of memory.
     #[serde(default)]
     pub memory: Memory,
-    /// Power the instance off for it, and on again within this time; none: never.
+    /// Power the instance off for as long as the work takes, and on after it; the
+    /// time is for powering it on, an hour at least, before a person is asked. None: never.
     #[serde(default)]
     pub may_power_off: Option<Duration>,
     /// Its name; none: the source's id and the time.
@@ -122,7 +123,8 @@ pub struct Restore {
     /// Only these disks; none: all that the snapshot holds.
     #[serde(default)]
     pub disks: Option<Vec<String>>,
-    /// Power the target off for it, and on again within this time; none: never.
+    /// Power the target off for as long as the work takes, and on after it; the
+    /// time is for powering it on, an hour at least, before a person is asked. None: never.
     #[serde(default)]
     pub may_power_off: Option<Duration>,
     /// Over the target without a way back, where its provider leaves none: see

@@ -151,7 +151,9 @@ impl Ask<Take> {
         self.with(|take| take.memory = memory)
     }
 
-    /// The instance may be powered off for it, and is on again within this time.
+    /// The instance may be powered off for as long as the work takes, and is powered on after it,
+    /// whatever becomes of that. The budget is for powering it on: so long that is tried, and an
+    /// hour at least, before a person is asked.
     pub fn may_power_off(self, budget: Duration) -> Self {
         self.with(|take| take.may_power_off = Some(budget))
     }
@@ -207,7 +209,9 @@ impl Ask<Restore> {
         self.with(|restore| restore.disks = Some(disks))
     }
 
-    /// The target may be powered off for it, and is on again within this time.
+    /// The target may be powered off for as long as the work takes, its checks included, and is
+    /// powered on after it, whatever becomes of that. The budget is for powering it on: so long
+    /// that is tried, and an hour at least, before a person is asked.
     pub fn may_power_off(self, budget: Duration) -> Self {
         self.with(|restore| restore.may_power_off = Some(budget))
     }

@@ -123,7 +123,9 @@ impl Builder {
         self
     }
 
-    /// What this node is called, where several share a state.
+    /// What this node is called, where several share a state. It must be different for each and
+    /// stay the same over a restart: by it a node knows the work that it had before as its own,
+    /// and two of one name would take each other's.
     pub fn node(mut self, name: impl Into<String>) -> Self {
         self.node = Some(name.into());
         self

@@ -130,7 +130,9 @@ impl ScheduleAsk {
         self.with(|manner| manner.at_least = level)
     }
 
-    /// Instances may be powered off for it, and are on again within this time.
+    /// Instances may be powered off for as long as the work takes, and are powered on after it,
+    /// whatever becomes of that. The budget is for powering them on: so long that is tried, and an
+    /// hour at least, before a person is asked.
     pub fn may_power_off(self, budget: Duration) -> Self {
         self.with(|manner| manner.may_power_off = Some(budget))
     }

@@ -54,7 +54,8 @@ pub struct TakeManner {
     pub at_least: Consistency,
     /// What to hold of memory.
     pub memory: Memory,
-    /// Power instances off for it, and on again within this time; none: never.
+    /// Power instances off for as long as the work takes, and on after it; the time is for powering
+    /// them on, an hour at least, before a person is asked. None: never.
     pub may_power_off: Option<Duration>,
     /// Free text of each snapshot.
     pub description: String,
