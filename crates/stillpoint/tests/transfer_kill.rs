@@ -302,7 +302,8 @@ async fn check_depot(dir: &Path, archive: &str, what: &str) {
     let id = archive.strip_prefix("depot:offsite/").unwrap();
     let depot = open_depot(dir, &prefix(dir));
     let there = depot.list().await.unwrap();
-    assert_eq!(there.len(), 1, "{what}: {there:?}");
+    let (good, bad) = (there.archives.len(), there.refused.len());
+    assert_eq!((good, bad), (1, 0), "{what}: {there:?}");
     let report = depot.verify(id).await.unwrap();
     assert_eq!(report.assurance, Assurance::Verified, "{what}");
 }

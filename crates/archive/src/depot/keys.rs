@@ -3,6 +3,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Error, Result};
 
+/// What the archive is called in its folder.
+pub(super) const ARCHIVE: &str = "archive.zip";
+
 /// Proof that an archive is in the depot, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -38,8 +41,12 @@ impl Keys {
         })
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(super) fn archive(&self) -> Path {
-        self.folder.clone().join("archive.zip")
+        self.folder.clone().join(ARCHIVE)
     }
 
     pub(super) fn claim(&self) -> Path {

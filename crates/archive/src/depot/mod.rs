@@ -33,10 +33,20 @@
 //! bytes takes over where the last one stopped. No id is ever given to other bytes.
 //!
 //! The store must be able to put an object only if it is absent: for S3, the conditional put. One
-//! that overwrites all the same is found out by the first upload, and refused. For S3, feature `s3`
-//! has [`s3`], the client of a bucket.
+//! that overwrites all the same is found out by each upload, and refused. For S3, feature `s3` has
+//! [`s3`], the client of a bucket; for a local folder there is [`Depot::folder`].
+//!
+//! Archives are read in pieces of 8 MiB, each by a request of its own, so that no time limit of a
+//! store's client is for all of one. A process that is killed between the beginning of a multipart
+//! upload and its record leaves one that only the store knows of: have the bucket drop those that
+//! are some days old.
 
+mod folder;
 mod keys;
+mod listing;
+mod parts;
+mod pieces;
+mod records;
 mod remote;
 #[cfg(feature = "s3")]
 mod s3;
@@ -44,6 +54,7 @@ mod transfer;
 mod upload;
 
 pub use keys::Receipt;
+pub use listing::Listing;
 pub use remote::RemoteArchive;
 #[cfg(feature = "s3")]
 pub use s3::s3;
@@ -51,10 +62,11 @@ pub use s3::s3;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use keys::Keys;
+use object_store::local::LocalFileSystem;
 use object_store::multipart::MultipartStore;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use records::{bad, failed};
 
 use crate::{Error, OpenOptions, Refusal, Report, Result, Watch};
 
@@ -65,7 +77,12 @@ pub struct Depot {
     multipart: Option<Multipart>,
     prefix: object_store::path::Path,
     part: usize,
+    /// The store, where it is a local folder that we opened.
+    folder: Option<LocalFileSystem>,
 }
+
+/// Bytes of the largest part: several of them are in memory at once.
+const LARGEST_PART: usize = 64 << 20;
 
 #[derive(Clone)]
 struct Multipart(Arc<dyn MultipartStore>);
@@ -86,7 +103,9 @@ impl Depot {
         Depot::with(store, multipart, prefix)
     }
 
-    /// In any store, such as a local folder: an upload that was cut off begins again.
+    /// In any store: an upload that was cut off begins again. For a local folder this leaves on the
+    /// disk what a killed process had begun to write, and nothing is flushed unless the store is
+    /// told to: use [`folder`](Self::folder).
     ///
     /// # Errors
     /// As [`multipart`](Self::multipart).
@@ -106,14 +125,15 @@ impl Depot {
             multipart,
             prefix,
             part: 8 << 20,
+            folder: None,
         })
     }
 
-    /// Sets how many bytes a part of an upload has; S3 wants 5 MiB at least. 8 MiB by default,
-    /// and more where there would be over 10,000 of them.
+    /// Sets how many bytes a part of an upload has, up to 64 MiB; S3 wants 5 MiB at least. 8 MiB by
+    /// default, and more where there would be over 10,000 of them.
     #[must_use]
     pub fn part_size(mut self, bytes: usize) -> Self {
-        self.part = bytes.max(1);
+        self.part = bytes.clamp(1, LARGEST_PART);
         self
     }
 
@@ -138,39 +158,33 @@ impl Depot {
         Ok(receipt)
     }
 
-    /// All archives that are there, by id.
+    /// Asks the store for next to nothing, and changes nothing: whether it is there, and lets
+    /// itself be read.
     ///
     /// # Errors
-    /// [`Error::Io`].
-    pub async fn list(&self) -> Result<Vec<Receipt>> {
-        let folders = self.store.list_with_delimiter(Some(&self.prefix)).await;
-        let mut receipts = Vec::new();
-        for folder in folders
-            .map_err(failed("listing the depot"))?
-            .common_prefixes
-        {
-            let Some(id) = folder.filename() else {
-                continue;
-            };
-            match self.receipt(id).await {
-                Ok(receipt) => receipts.push(receipt),
-                // Not whole yet, or being deleted.
-                Err(Error::NoSuchEntry(_)) => {}
-                Err(error) => return Err(error),
-            }
+    /// [`Error::Io`]: of the kind `PermissionDenied` if the store refuses these credentials, and
+    /// `NotFound` if there is no such bucket.
+    pub async fn check(&self) -> Result<()> {
+        let keys = self.keys("check")?;
+        match self.store.head(&keys.receipt()).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(e) => return Err(failed("looking at the depot")(e)),
         }
-        receipts.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(receipts)
+        // Of an object, that it is absent and that its bucket is are one answer.
+        let listed = self.store.list_with_delimiter(Some(keys.folder())).await;
+        listed.map(drop).map_err(failed("listing the depot"))
     }
 
     /// The receipt of an archive.
     ///
     /// # Errors
-    /// [`Error::NoSuchEntry`] if there is none of that id; [`Error::Io`].
+    /// [`Error::NoSuchEntry`] if there is none of that id; [`Error::Refused`] if it is none of
+    /// that id's; [`Error::Io`].
     pub async fn receipt(&self, id: &str) -> Result<Receipt> {
         let key = self.keys(id)?.receipt();
-        match self.document(&key).await? {
-            Some(receipt) => Ok(receipt),
+        match self.record::<Receipt>(&key).await? {
+            Some(receipt) if receipt.id == id => Ok(receipt),
+            Some(other) => Err(bad(&key, format!("it is of {:?}", other.id))),
             None => Err(Error::NoSuchEntry(id.to_owned())),
         }
     }
@@ -182,17 +196,14 @@ impl Depot {
     /// [`Error::Io`].
     pub async fn delete(&self, id: &str) -> Result<()> {
         let keys = self.keys(id)?;
-        upload::abandon(self, &keys).await?;
+        parts::abandon(self, &keys).await?;
         let mut rest: Vec<_> = self.keys_below(&keys.upload()).await?;
         rest.insert(0, keys.receipt());
         rest.extend([keys.archive(), keys.claim()]);
         for key in rest {
-            match self.store.delete(&key).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(e) => return Err(failed(&format!("deleting {key}"))(e)),
-            }
+            self.remove(&key).await?;
         }
-        Ok(())
+        self.sweep(&keys, "").await
     }
 
     /// Opens an archive where it is. Fetches its receipt and its end (two requests; three where
@@ -222,7 +233,7 @@ impl Depot {
     pub async fn verify(&self, id: &str) -> Result<Report> {
         let receipt = self.receipt(id).await?;
         let key = self.keys(id)?.archive();
-        let (report, sha256) = transfer::verify(self, &key, Watch::none()).await?;
+        let (report, sha256) = transfer::verify(self, &key, receipt.size, Watch::none()).await?;
         match sha256 == receipt.sha256 {
             true => Ok(report),
             false => Err(Refusal::HashMismatch.of(id)),
@@ -231,67 +242,6 @@ impl Depot {
 
     fn keys(&self, id: &str) -> Result<Keys> {
         Keys::new(&self.prefix, id)
-    }
-
-    /// A JSON document; `None` if it is absent.
-    async fn document<T: serde::de::DeserializeOwned>(
-        &self,
-        key: &object_store::path::Path,
-    ) -> Result<Option<T>> {
-        let bytes = match self.store.get(key).await {
-            Ok(found) => found
-                .bytes()
-                .await
-                .map_err(failed(&format!("reading {key}")))?,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(e) => return Err(failed(&format!("reading {key}"))(e)),
-        };
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| {
-            Refusal::BadDocument {
-                what: "the depot's record",
-                why: e.to_string(),
-            }
-            .of(key.as_ref())
-        })
-    }
-
-    /// Puts a JSON document if it is absent; whether it was.
-    async fn put_new(
-        &self,
-        key: &object_store::path::Path,
-        document: &impl serde::Serialize,
-    ) -> Result<bool> {
-        let bytes = serde_json::to_vec(document).expect("plain data into memory");
-        let payload = PutPayload::from(bytes);
-        match self
-            .store
-            .put_opts(key, payload, PutMode::Create.into())
-            .await
-        {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(e) => Err(failed(&format!("putting {key}"))(e)),
-        }
-    }
-
-    async fn keys_below(
-        &self,
-        prefix: &object_store::path::Path,
-    ) -> Result<Vec<object_store::path::Path>> {
-        let mut listed = self.store.list(Some(prefix));
-        let mut keys = Vec::new();
-        while let Some(object) = listed.next().await {
-            keys.push(object.map_err(failed("listing the depot"))?.location);
-        }
-        Ok(keys)
-    }
-}
-
-fn failed(what: &str) -> impl FnOnce(object_store::Error) -> Error + use<> {
-    let what = what.to_owned();
-    move |e| Error::Io {
-        what,
-        source: std::io::Error::other(e),
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
 
+use super::pieces::piece;
 use super::{Depot, Receipt, blocking};
 use crate::read::ReadAt;
 use crate::zip::{End, manifest_offset};
@@ -157,13 +158,8 @@ impl Remote {
 
     async fn fetch(&self, range: Range<u64>) -> io::Result<Bytes> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let length = range.end - range.start;
-        let bytes = self.store.get_range(&self.key, range).await;
-        let bytes = bytes.map_err(io::Error::other)?;
-        match bytes.len() as u64 == length {
-            true => Ok(bytes),
-            false => Err(Refusal::Truncated("what its receipt says").bare().into_io()),
-        }
+        let piece = piece(&*self.store, &self.key, range, self.size).await;
+        piece.map_err(Error::into_io)
     }
 
     fn holds(&self, range: &Range<u64>) -> bool {

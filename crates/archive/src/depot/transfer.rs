@@ -2,55 +2,53 @@ use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use object_store::ObjectStoreExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::keys::{Keys, Receipt};
-use super::{Depot, blocking, failed};
+use super::pieces::{PIECE, piece};
+use super::{Depot, blocking};
 use crate::{
     Digest, Error, OpenOptions, Refusal, Report, Result, Strictness, Watch, verify_stream,
 };
 
-/// Blocks that wait between the network and whoever reads.
-const AHEAD: usize = 16;
+/// Pieces that wait between the network and whoever reads.
+const AHEAD: usize = 1;
 
 /// The bytes of a download, for code that blocks.
 struct Incoming {
-    blocks: mpsc::Receiver<io::Result<Bytes>>,
-    block: Bytes,
+    pieces: mpsc::Receiver<Result<Bytes>>,
+    piece: Bytes,
     hasher: Sha256,
 }
 
 impl Read for Incoming {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.block.is_empty() {
-            match self.blocks.blocking_recv() {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
                 None => return Ok(0),
-                Some(block) => self.block = block?,
+                Some(piece) => self.piece = piece.map_err(Error::into_io)?,
             }
-            self.hasher.update(&self.block);
+            self.hasher.update(&self.piece);
         }
-        let n = out.len().min(self.block.len());
-        out[..n].copy_from_slice(&self.block.split_to(n));
+        let n = out.len().min(self.piece.len());
+        out[..n].copy_from_slice(&self.piece.split_to(n));
         Ok(n)
     }
 }
 
-/// Streams an object into `work`, which blocks.
+/// Streams an object of this size into `work`, which blocks.
 async fn stream<T: Send + 'static>(
     depot: &Depot,
     key: &object_store::path::Path,
+    size: u64,
     work: impl FnOnce(&mut Incoming) -> Result<T> + Send + 'static,
 ) -> Result<(T, Digest)> {
-    let fail = || failed(&format!("reading {key}"));
-    let mut stream = depot.store.get(key).await.map_err(fail())?.into_stream();
-    let (sender, blocks) = mpsc::channel(AHEAD);
+    let (sender, pieces) = mpsc::channel(AHEAD);
     let worker = blocking(move || {
         let mut incoming = Incoming {
-            blocks,
-            block: Bytes::new(),
+            pieces,
+            piece: Bytes::new(),
             hasher: Sha256::new(),
         };
         let result = work(&mut incoming)?;
@@ -58,10 +56,15 @@ async fn stream<T: Send + 'static>(
         io::copy(&mut incoming, &mut io::sink()).map_err(Error::io("reading the download"))?;
         Ok((result, Digest::finish(incoming.hasher)))
     });
+    // While a piece waits no request is under way, which could run out of time.
     let feeder = async move {
-        while let Some(block) = stream.next().await {
+        let mut at = 0;
+        while at < size {
+            let end = size.min(at + PIECE);
+            let piece = piece(&*depot.store, key, at..end, size).await;
+            at = if piece.is_ok() { end } else { size };
             // The worker gave up: it says why.
-            if sender.send(block.map_err(io::Error::other)).await.is_err() {
+            if sender.send(piece).await.is_err() {
                 return;
             }
         }
@@ -73,10 +76,11 @@ async fn stream<T: Send + 'static>(
 pub(super) async fn verify(
     depot: &Depot,
     key: &object_store::path::Path,
+    size: u64,
     watch: Watch,
 ) -> Result<(Report, Digest)> {
     let options = OpenOptions::new().strictness(Strictness::Lenient);
-    stream(depot, key, move |incoming| {
+    stream(depot, key, size, move |incoming| {
         verify_stream(incoming, &options, &watch)
     })
     .await
@@ -109,7 +113,7 @@ pub(super) async fn download(
         part.as_file().sync_all().map_err(fail(&target))?;
         Ok((part, folder))
     };
-    let ((part, folder), sha256) = stream(depot, &keys.archive(), work).await?;
+    let ((part, folder), sha256) = stream(depot, &keys.archive(), receipt.size, work).await?;
     if sha256 != receipt.sha256 {
         return Err(Refusal::HashMismatch.of(&*keys.id));
     }

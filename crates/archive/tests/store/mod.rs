@@ -5,18 +5,20 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartId, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    Result,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartId,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result,
 };
 
 /// What goes wrong, and at which request, counted from 0.
@@ -24,23 +26,39 @@ use object_store::{
 pub enum Fault {
     /// The request has its effect, its answer is lost, and nothing gets through any more.
     AnswerLost(u64),
+    /// Only this request does not get through.
+    Away(u64),
+    /// The keys that were given may do nothing.
+    Denied,
     /// Parts for an upload that is gone are refused as S3 does it.
     Forgets,
     /// The process ends, with nothing of it run to an end.
     Killed(u64),
+    /// Multipart uploads cannot be ended.
+    NoAborts,
     /// The condition of a conditional write is ignored.
     NoConditions,
+    /// No part arrives.
+    NoParts,
+    /// The record of an upload does not arrive.
+    NoRecord,
     None,
+    /// More than was asked for.
+    SendsMore,
     /// From here on nothing gets through.
     Unreachable(u64),
 }
 
-#[derive(Debug)]
 pub struct Watched<S> {
     inner: Arc<S>,
     fault: Fault,
     requests: AtomicU64,
     parts: AtomicU64,
+    largest: AtomicU64,
+    begun: AtomicU64,
+    aborted: AtomicU64,
+    meanwhile: Mutex<Option<(u64, BoxFuture<'static, ()>)>>,
+    before_begin: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 impl<S> Watched<S> {
@@ -50,7 +68,45 @@ impl<S> Watched<S> {
             fault,
             requests: AtomicU64::new(0),
             parts: AtomicU64::new(0),
+            largest: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            aborted: AtomicU64::new(0),
+            meanwhile: Mutex::new(None),
+            before_begin: Mutex::new(None),
         }
+    }
+
+    /// What happens elsewhere before this request has its effect.
+    pub fn meanwhile(self, at: u64, what: impl Future<Output = ()> + Send + 'static) -> Self {
+        let what = Mutex::new(Some((at, what.boxed())));
+        Watched {
+            meanwhile: what,
+            ..self
+        }
+    }
+
+    /// What happens elsewhere before a multipart upload begins.
+    pub fn before_begin(self, what: impl Future<Output = ()> + Send + 'static) -> Self {
+        let before_begin = Mutex::new(Some(what.boxed()));
+        Watched {
+            before_begin,
+            ..self
+        }
+    }
+
+    /// Bytes of the largest answer.
+    pub fn largest(&self) -> u64 {
+        self.largest.load(Ordering::Relaxed)
+    }
+
+    /// Multipart uploads that were begun.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Multipart uploads that were ended without their object.
+    pub fn aborted(&self) -> u64 {
+        self.aborted.load(Ordering::Relaxed)
     }
 
     pub fn requests(&self) -> u64 {
@@ -64,7 +120,17 @@ impl<S> Watched<S> {
 
     async fn pass<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let meanwhile = self
+            .meanwhile
+            .lock()
+            .unwrap()
+            .take_if(|(at, _)| *at == number);
+        if let Some((_, meanwhile)) = meanwhile {
+            meanwhile.await;
+        }
         match self.fault {
+            Fault::Away(at) if number == at => Err(gone()),
+            Fault::Denied => Err(denied()),
             Fault::Killed(at) if number >= at => std::process::abort(),
             Fault::Unreachable(at) if number >= at => Err(gone()),
             Fault::AnswerLost(at) if number > at => Err(gone()),
@@ -78,6 +144,19 @@ fn gone() -> Error {
     Error::Generic {
         store: "Watched",
         source: "the process is gone".into(),
+    }
+}
+
+fn denied() -> Error {
+    Error::PermissionDenied {
+        path: "everything".to_owned(),
+        source: "these keys may not".into(),
+    }
+}
+
+impl<S> fmt::Debug for Watched<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watched")
     }
 }
 
@@ -98,6 +177,9 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
         if matches!(self.fault, Fault::NoConditions) {
             how.mode = PutMode::Overwrite;
         }
+        if matches!(self.fault, Fault::NoRecord) && to.as_ref().ends_with("started.json") {
+            return Err(gone());
+        }
         self.pass(self.inner.put_opts(to, bytes, how)).await
     }
 
@@ -110,7 +192,15 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
     }
 
     async fn get_opts(&self, from: &Path, how: GetOptions) -> Result<GetResult> {
-        self.pass(self.inner.get_opts(from, how)).await
+        let mut found = self.pass(self.inner.get_opts(from, how)).await?;
+        let sent = found.range.end - found.range.start;
+        self.largest.fetch_max(sent, Ordering::Relaxed);
+        if matches!(self.fault, Fault::SendsMore) && from.as_ref().ends_with("archive.zip") {
+            let more = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 4096])));
+            // Far more than is asked for, and an end: what is wrong is not to hang the test.
+            found.payload = GetResultPayload::Stream(more.take(10_000).boxed());
+        }
+        Ok(found)
     }
 
     fn delete_stream(
@@ -126,6 +216,7 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
                 let deleted = self.inner.delete_stream(keys);
                 deleted.map(|done| done.and(Err(gone()))).boxed()
             }
+            Fault::Denied => stream::iter([Err(denied())]).boxed(),
             _ => self.inner.delete_stream(keys),
         }
     }
@@ -146,6 +237,11 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
 #[async_trait]
 impl<S: MultipartStore> MultipartStore for Watched<S> {
     async fn create_multipart(&self, to: &Path) -> Result<MultipartId> {
+        let before = self.before_begin.lock().unwrap().take();
+        if let Some(before) = before {
+            before.await;
+        }
+        self.begun.fetch_add(1, Ordering::Relaxed);
         self.pass(self.inner.create_multipart(to)).await
     }
 
@@ -156,6 +252,9 @@ impl<S: MultipartStore> MultipartStore for Watched<S> {
         number: usize,
         bytes: PutPayload,
     ) -> Result<PartId> {
+        if matches!(self.fault, Fault::NoParts) {
+            return Err(gone());
+        }
         self.parts.fetch_add(1, Ordering::Relaxed);
         let put = self.inner.put_part(to, id, number, bytes);
         self.pass(put).await.map_err(|e| match self.fault {
@@ -178,6 +277,10 @@ impl<S: MultipartStore> MultipartStore for Watched<S> {
     }
 
     async fn abort_multipart(&self, to: &Path, id: &MultipartId) -> Result<()> {
+        if matches!(self.fault, Fault::NoAborts) {
+            return Err(gone());
+        }
+        self.aborted.fetch_add(1, Ordering::Relaxed);
         self.pass(self.inner.abort_multipart(to, id)).await
     }
 }
