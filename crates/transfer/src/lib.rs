@@ -80,7 +80,8 @@
 //!
 //! An archive for a [depot](TransferBuilder::depot) is made in the depot's staging folder and then
 //! uploaded; one from there is fetched to it before it is restored. The folder needs room for as
-//! many archives as are on their way at once.
+//! many archives as are on their way at once. The plan of an export asks the depot whether it is
+//! there and can be read with these keys, and is blocked where not.
 //!
 //! # Room
 //!
@@ -116,8 +117,9 @@
 //!
 //! Each step can be begun again under its key and finds what it had done: a staged or delivered
 //! archive has its name only when it is whole. A step that fails or is stopped leaves nothing of
-//! its own, and the undo of one that was done removes what it delivered: the job's id is in the
-//! name, so it is nobody else's.
+//! its own in the staging folder. What is in a depot only the undo removes, also after a step that
+//! failed: it may be whole by then, where another engine has taken the job over, and undos are run
+//! by who has the job. The job's id is in the name, so it is nobody else's.
 //!
 //! # Features
 //!
@@ -132,6 +134,11 @@ mod staging;
 mod transfer;
 mod vault;
 mod work;
+
+/// The store that the archive crate's own tests watch, and fail.
+#[cfg(test)]
+#[path = "../../archive/tests/store/mod.rs"]
+mod store;
 
 pub use stillpoint_archive::depot;
 pub use stillpoint_archive::{Identity, Passphrase, PublicKey, Recipient, SecretKey};

@@ -110,7 +110,8 @@ pub(crate) fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-fn sync_folder_of(path: &Path) -> Result<()> {
+/// Makes what stands in the folder of a file durable.
+pub(crate) fn sync_folder_of(path: &Path) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|source| Error::io(format_args!("flushing {}", folder.display()), &source))

@@ -22,7 +22,7 @@ use crate::work::{Bench, Work};
 /// [`Engine`](stillpoint_engine::Engine). See the [crate's documentation](crate).
 #[derive(Debug)]
 pub struct Transfer {
-    inner: Inner,
+    pub(crate) inner: Inner,
 }
 
 /// What is planned and worked with.

@@ -11,6 +11,9 @@ mod validate;
 mod verify;
 mod volume;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +27,7 @@ use stillpoint_iaas::{OperationKey, Provider, VolumeBytes};
 
 use crate::place::{ArchiveRef, Shelf};
 use crate::request::NAME;
-use crate::staging::Staging;
+use crate::staging::{Entered, Staging};
 use crate::vault::Vault;
 
 /// What a step does, as data.
@@ -152,6 +155,24 @@ impl Work {
 impl Task {
     fn staging(&self, shelf: &Shelf) -> Result<Staging> {
         Ok(Staging::of(&self.job, &self.bench.vault.staging(shelf)?))
+    }
+
+    /// Enters the staging folder. One in which an earlier attempt is still at work is left alone:
+    /// that attempt removes what it leaves.
+    async fn enter(&self, staging: &Staging) -> Result<Entered, Failed> {
+        let entering = staging.clone();
+        match blocking(move || entering.enter()).await {
+            Ok(entered) => Ok(entered),
+            Err(error) if error.kind() == ErrorKind::Busy => Err(Failed::leaving(error, false)),
+            Err(error) => Err(self.give_up(staging, error).await),
+        }
+    }
+
+    /// Removes what a step that failed had staged.
+    async fn give_up(&self, staging: &Staging, error: Error) -> Failed {
+        let staging = staging.clone();
+        let left = blocking(move || staging.remove()).await.is_err();
+        Failed::leaving(error, left)
     }
 
     /// What the archive of this job is called.

@@ -1,10 +1,11 @@
-use stillpoint_core::{ByteSize, Error, ErrorKind, Result, Snapshot, SnapshotState};
+use stillpoint_core::{ByteSize, Error, ErrorKind, Result, Retry, Snapshot, SnapshotState};
 use stillpoint_engine::{Change, Claim, Effect, JobPlan};
 use stillpoint_iaas::ProviderExt;
 use stillpoint_restore::Phase;
 
 use super::{Planner, room, step, steps, tidy, total};
 use crate::document::{bare, slug};
+use crate::failure::of_archive;
 use crate::place::Shelf;
 use crate::request::Export;
 use crate::work::{Work, bytes_of};
@@ -21,7 +22,7 @@ impl Planner<'_> {
         let snapshot = self.inner.catalogue.get(wish.snapshot).await?.snapshot;
         let mut blocked = Vec::new();
         let data = self.check_source(&snapshot, &mut blocked).await?;
-        self.check_shelf(shelf, data, &mut blocked)?;
+        self.check_shelf(shelf, data, &mut blocked).await?;
         for name in &wish.seal_for {
             if let Err(error) = self.inner.bench.vault.recipient(name) {
                 blocked.push(error.message().to_owned());
@@ -130,12 +131,73 @@ impl Planner<'_> {
         Ok(data)
     }
 
-    fn check_shelf(&self, shelf: &Shelf, data: u64, blocked: &mut Vec<String>) -> Result<()> {
-        match self.inner.bench.vault.staging(shelf) {
-            Ok(folder) if folder.is_dir() => return room::check(&folder, data, blocked),
+    async fn check_shelf(&self, shelf: &Shelf, data: u64, blocked: &mut Vec<String>) -> Result<()> {
+        let vault = &self.inner.bench.vault;
+        match vault.staging(shelf) {
+            Ok(folder) if folder.is_dir() => room::check(&folder, data, blocked)?,
             Ok(folder) => blocked.push(format!("there is no folder {}: make it", folder.display())),
             Err(error) => blocked.push(error.message().to_owned()),
         }
-        Ok(())
+        let Shelf::Depot(name) = shelf else {
+            return Ok(());
+        };
+        // One that is not registered is noted already.
+        let Ok(registered) = vault.depot(name) else {
+            return Ok(());
+        };
+        let checked = registered.depot.check().await;
+        match checked.map_err(|error| of_archive(shelf, error)) {
+            // Keys or a bucket that are wrong are no news for after all is packed.
+            Err(error) if error.retry() == Retry::Never => {
+                blocked.push(error.message().to_owned());
+                Ok(())
+            }
+            checked => checked,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use object_store::memory::InMemory;
+    use stillpoint_archive::depot::Depot;
+    use stillpoint_core::SnapshotId;
+    use stillpoint_engine::Request;
+
+    use super::*;
+    use crate::store::{Fault, Watched};
+    use crate::work::tests::transfer;
+
+    #[tokio::test]
+    async fn a_depot_that_refuses_its_keys_is_found_before_anything_is_packed() {
+        let staging = tempfile::tempdir().unwrap();
+        let checked = async |fault| {
+            let store = Watched::new(Arc::new(InMemory::new()), fault);
+            let depot = Depot::new(Arc::new(store), "archives").unwrap();
+            let transfer = transfer(depot, staging.path());
+            let id = SnapshotId::new(Timestamp::UNIX_EPOCH, [7; 10]);
+            let Request::Custom(request) = Export::of(id).request() else {
+                unreachable!("it is no request of the engine's own")
+            };
+            let planner = Planner {
+                inner: &transfer.inner,
+                request: &request,
+                now: Timestamp::UNIX_EPOCH,
+            };
+            let mut blocked = Vec::new();
+            let shelf = Shelf::Depot("offsite".to_owned());
+            let checked = planner.check_shelf(&shelf, 1, &mut blocked).await;
+            (checked.map_err(|it| it.kind()), blocked)
+        };
+        assert_eq!(checked(Fault::None).await, (Ok(()), Vec::new()));
+        let (refused, blocked) = checked(Fault::Denied).await;
+        assert_eq!((refused, blocked.len()), (Ok(()), 1));
+        assert!(blocked[0].contains("depot:offsite"), "{blocked:?}");
+        // One that does not answer may do so when it is asked again.
+        let away = checked(Fault::Unreachable(0)).await;
+        assert_eq!(away, (Err(ErrorKind::Unavailable), Vec::new()));
     }
 }

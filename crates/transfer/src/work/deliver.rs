@@ -1,16 +1,21 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use stillpoint_archive::Error as ArchiveError;
-use stillpoint_core::Result;
+use stillpoint_core::{Result, Retry};
 use stillpoint_engine::Delivered;
 use stillpoint_engine::background::{Failed, blocking};
 
 use super::Task;
 use crate::failure::of_archive;
 use crate::place::{ArchiveRef, Shelf};
-use crate::staging::{remove_file, rename_new};
+use crate::staging::{remove_file, rename_new, sync_folder_of};
+
+/// How long to wait before an upload goes on that was cut off. A step that fails loses what was
+/// uploaded.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
 
 impl Task {
     /// Puts the staged archive where it goes. Its name has the job's id in it, so whatever has
@@ -19,10 +24,10 @@ impl Task {
         let archive = shelf.archive(&self.name(stem));
         match &archive {
             ArchiveRef::Depot { depot, id } => {
-                if let Err(error) = self.upload(shelf, depot, id).await {
-                    let gone = self.withdraw(shelf, stem).await;
-                    return Err(Failed::leaving(error, gone.is_err()));
-                }
+                // What is there may be whole: another engine has delivered it, if this one slept and
+                // lost the job. So only the undo removes it, which is run by who has the job.
+                let uploaded = self.upload(shelf, depot, id).await;
+                uploaded.map_err(|error| Failed::leaving(error, true))?;
             }
             ArchiveRef::File(path) => {
                 let (from, to) = (self.staging(shelf)?.archive(), path.clone());
@@ -38,11 +43,24 @@ impl Task {
         let depot = &self.bench.vault.depot(depot)?.depot;
         let shown = shelf.archive(id);
         self.line.stop().check()?;
-        let uploaded = tokio::select! {
-            uploaded = depot.upload(id, &staged) => uploaded.map(drop),
-            error = self.line.stop().asked() => return Err(error),
-        };
-        uploaded.map_err(|error| of_archive(&shown, error))
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let uploaded = tokio::select! {
+                uploaded = depot.upload(id, &staged) => uploaded,
+                error = self.line.stop().asked() => return Err(error),
+            };
+            let Err(error) = uploaded else {
+                return Ok(());
+            };
+            let error = of_archive(&shown, error);
+            let Some(pause) = pauses.next().filter(|_| error.retry() != Retry::Never) else {
+                return Err(error);
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                error = self.line.stop().asked() => return Err(error),
+            }
+        }
     }
 
     /// What the catalogue is to say of it.
@@ -79,7 +97,8 @@ impl Task {
 /// Gives the staged archive its name, or finds that it has it.
 fn place(from: &Path, to: &Path) -> Result<()> {
     match (from.symlink_metadata(), to.symlink_metadata()) {
-        (Err(_), Ok(_)) => Ok(()),
+        // The name may be no more than in memory.
+        (Err(_), Ok(_)) => sync_folder_of(to),
         // Cut off in the middle, where the file system has no rename that never replaces.
         (Ok(one), Ok(other)) if one.ino() == other.ino() && one.dev() == other.dev() => {
             remove_file(from)

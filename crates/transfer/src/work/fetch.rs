@@ -15,12 +15,12 @@ impl Task {
             return Err(Error::new(ErrorKind::Internal, message).into());
         };
         let staging = self.staging(&Shelf::Depot(depot.clone()))?;
-        let fetched = self.fetch_into(&staging, depot, id, archive, root).await;
-        let Err(error) = fetched else {
-            return Ok(Value::Null);
-        };
-        let left = blocking(move || staging.remove()).await.is_err();
-        Err(Failed::leaving(error, left))
+        let _entered = self.enter(&staging).await?;
+        let fetched = self.fetch_into(&staging, depot, id, archive, root);
+        match fetched.await {
+            Ok(()) => Ok(Value::Null),
+            Err(error) => Err(self.give_up(&staging, error).await),
+        }
     }
 
     async fn fetch_into(
@@ -32,8 +32,6 @@ impl Task {
         root: Digest,
     ) -> Result<()> {
         let depot = &self.bench.vault.depot(depot)?.depot;
-        let entering = staging.clone();
-        let _entered = blocking(move || entering.enter()).await?;
         let path = staging.archive();
         if !path.exists() {
             let downloaded = tokio::select! {

@@ -15,7 +15,7 @@ use super::{Task, bytes_of};
 use crate::document::{DOCUMENT, Document};
 use crate::failure::of_archive;
 use crate::place::Shelf;
-use crate::staging::Staging;
+use crate::staging::{Entered, Staging};
 
 /// Pieces of up to a MiB that wait between the provider and the archive.
 const AHEAD: usize = 4;
@@ -33,30 +33,31 @@ impl Task {
             .iter()
             .map(|name| self.bench.vault.recipient(name))
             .collect();
-        let packed = self.pack_into(&staging, snapshot, recipients?).await;
-        let Err(error) = packed else {
-            return Ok(Value::Null);
-        };
-        let left = blocking(move || staging.remove()).await.is_err();
-        Err(Failed::leaving(error, left))
+        let recipients = recipients?;
+        // The folder is ours for as long as something is written there, or removed.
+        let entered = Arc::new(self.enter(&staging).await?);
+        let packed = self.pack_into(&staging, &entered, snapshot, recipients);
+        match packed.await {
+            Ok(()) => Ok(Value::Null),
+            Err(error) => Err(self.give_up(&staging, error).await),
+        }
     }
 
     async fn pack_into(
         &self,
         staging: &Staging,
+        entered: &Arc<Entered>,
         snapshot: Snapshot,
         recipients: Vec<Arc<dyn Recipient>>,
     ) -> Result<()> {
-        let entering = staging.clone();
-        let entered = blocking(move || entering.enter()).await?;
         if staging.archive().exists() {
             return Ok(());
         }
         let (sender, pieces) = mpsc::sync_channel(AHEAD);
         let parts = snapshot.parts.clone();
         let (path, cancel) = (staging.archive(), self.line.stop().flag().into());
+        let entered = Arc::clone(entered);
         let writing = move || {
-            // The folder is ours for as long as something is written there.
             let _entered = entered;
             let sealed = !recipients.is_empty();
             let options = options(&snapshot, recipients, Watch::none().cancel(cancel));
