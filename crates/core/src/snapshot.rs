@@ -66,7 +66,7 @@ pub enum SnapshotState {
     Creating,
     /// A job is deleting it.
     Deleting,
-    /// Some of its parts were taken and some were not; the caller asked to keep those.
+    /// Some of its parts are there and some are not: they were not taken, or are deleted since.
     Partial,
     /// The provider confirmed all of its parts.
     Taken,
@@ -131,6 +131,8 @@ pub struct Omission {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OmissionReason {
+    /// It was taken and is deleted since, and the rest was not.
+    Deleted,
     /// The disk is ephemeral: it lives and dies with the instance.
     Ephemeral,
     /// The caller left it out.
@@ -163,6 +165,7 @@ pub enum VerifyLevel {
 impl fmt::Display for Omission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.reason {
+            OmissionReason::Deleted => "deleted since",
             OmissionReason::Ephemeral => "ephemeral",
             OmissionReason::NotSelected => "not selected",
             OmissionReason::Unsupported => "the provider cannot capture it",

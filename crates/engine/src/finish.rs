@@ -4,7 +4,8 @@ mod copies;
 
 use jiff::Timestamp;
 use stillpoint_core::{
-    Capture, CopyKind, JobId, Part, Result, Snapshot, SnapshotState, Verified, VerifyLevel,
+    Capture, CopyKind, JobId, Omission, OmissionReason, Part, Result, Snapshot, SnapshotState,
+    Verified, VerifyLevel,
 };
 use stillpoint_iaas::Output;
 use stillpoint_restore::{Machine, Outcome};
@@ -61,6 +62,12 @@ impl Ending<'_> {
                     let all = left.len() == row.snapshot.parts.len();
                     let mut to = row.snapshot.clone();
                     to.state = if all { *was } else { SnapshotState::Partial };
+                    // A copy of what is left is to say that it is not all.
+                    let gone = to.parts.iter().filter(|part| !left.contains(part));
+                    to.omitted.extend(gone.map(|part| Omission {
+                        what: format!("disk `{}`", part.disk),
+                        reason: OmissionReason::Deleted,
+                    }));
                     to.parts = left;
                     author.update(batch, &row, &to)?;
                     self.unsettle(batch).await?;

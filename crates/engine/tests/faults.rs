@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Bench, Story};
-use stillpoint_core::SnapshotState;
+use stillpoint_core::{Omission, OmissionReason, SnapshotState};
 use stillpoint_iaas::OperationKind;
 use stillpoint_iaas::sim::{At, Call, Fault, Personality};
 use stillpoint_restore::Outcome;
@@ -111,7 +111,11 @@ async fn meets(personality: Personality, story: Story, call: Call, fault: Fault,
             );
             let partial = bench.snapshots().await;
             let partial = partial.iter().find(|it| it.state == SnapshotState::Partial);
-            assert!(partial.is_some(), "{what}: what is left is listed as such");
+            let partial = partial.expect("what is left is listed as such");
+            let deleted = |it: &&Omission| it.reason == OmissionReason::Deleted;
+            let gone = partial.omitted.iter().filter(deleted);
+            let disks = partial.parts.len() + gone.count();
+            assert_eq!(disks, 2, "{what}: what went is said: {partial:?}");
         }
         outcome => assert!(job.is_good(), "{what}: {outcome:#?}"),
     }

@@ -72,7 +72,7 @@ impl Planner<'_> {
 /// Notes where what is listed is not what the archive holds.
 fn check_same(there: &Snapshot, found: &Snapshot, blocked: &mut Vec<String>) {
     match there.state {
-        SnapshotState::Archived | SnapshotState::Taken => {}
+        SnapshotState::Archived | SnapshotState::Partial | SnapshotState::Taken => {}
         _ => blocked.push(format!("snapshot {} is being worked on", there.id)),
     }
     // What was never read back has no digest to compare.
@@ -86,5 +86,30 @@ fn check_same(there: &Snapshot, found: &Snapshot, blocked: &mut Vec<String>) {
             "snapshot {} is listed already, with other content: `{}` of {}",
             there.id, there.name, there.source
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::tests::snapshot;
+
+    #[test]
+    fn only_what_is_being_worked_on_is_not_imported_over() {
+        for (state, free) in [
+            (SnapshotState::Archived, true),
+            (SnapshotState::Creating, false),
+            (SnapshotState::Deleting, false),
+            (SnapshotState::Partial, true),
+            (SnapshotState::Taken, true),
+        ] {
+            let there = Snapshot {
+                state,
+                ..snapshot()
+            };
+            let mut blocked = Vec::new();
+            check_same(&there, &bare(&there), &mut blocked);
+            assert_eq!(blocked.is_empty(), free, "{state:?}: {blocked:?}");
+        }
     }
 }
