@@ -85,7 +85,18 @@ pub(super) fn io_error(error: object_store::Error) -> io::Error {
             io::ErrorKind::PermissionDenied
         }
         Store::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
+        Store::Generic { source, .. } => in_words(&source.to_string()),
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, error)
+}
+
+/// Of a listing that was refused the client for S3 gives the server's status in words alone.
+fn in_words(text: &str) -> io::ErrorKind {
+    let status = text.split_once("non-2xx status code: ");
+    match status.and_then(|(_, status)| status.get(..3)) {
+        Some("401" | "403") => io::ErrorKind::PermissionDenied,
+        Some("404") => io::ErrorKind::NotFound,
+        _ => io::ErrorKind::Other,
+    }
 }
