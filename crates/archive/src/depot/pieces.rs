@@ -41,8 +41,9 @@ pub(super) async fn piece(
 /// What a store sends; none if that is more than this. It decides on the bytes that it sends, and
 /// we on those we hold.
 pub(super) async fn at_most(found: GetResult, most: u64) -> object_store::Result<Option<Bytes>> {
+    let expected = found.range.end.saturating_sub(found.range.start);
+    let mut held = BytesMut::with_capacity(expected.min(most) as usize);
     let mut blocks = found.into_stream();
-    let mut held = BytesMut::new();
     while let Some(block) = blocks.next().await {
         let block = block?;
         if (held.len() + block.len()) as u64 > most {
