@@ -12,13 +12,14 @@ use crate::{Refusal, Result};
 /// for all it sends, so it may not be for all of an archive.
 pub(super) const PIECE: u64 = 8 << 20;
 
-/// Part of an object that has this size, and nothing else.
-pub(super) async fn piece(
+/// Hands over part of an object that has this size, block by block as it comes.
+pub(super) async fn blocks(
     store: &dyn ObjectStore,
     key: &Path,
     range: Range<u64>,
     size: u64,
-) -> Result<Bytes> {
+    mut each: impl FnMut(Bytes),
+) -> Result<()> {
     let fail = || failed(&format!("reading {key}"));
     let length = range.end - range.start;
     let options = GetOptions::new().with_range(Some(range));
@@ -28,14 +29,36 @@ pub(super) async fn piece(
         let why = format!("it is of an archive of {size} bytes, and {there} are there");
         return Err(bad_receipt(key, why));
     }
-    let sent = at_most(found, length).await.map_err(fail())?;
-    match sent.filter(|sent| sent.len() as u64 == length) {
-        Some(sent) => Ok(sent),
-        None => Err(bad_receipt(
+    let mut sent = found.into_stream();
+    let mut left = Some(length);
+    while let Some(block) = sent.next().await {
+        let block = block.map_err(fail())?;
+        left = left.and_then(|left| left.checked_sub(block.len() as u64));
+        if left.is_none() {
+            break;
+        }
+        each(block);
+    }
+    match left {
+        Some(0) => Ok(()),
+        _ => Err(bad_receipt(
             key,
             format!("the store did not send the {length} bytes of it that were asked for"),
         )),
     }
+}
+
+/// Part of an object that has this size, and nothing else.
+pub(super) async fn piece(
+    store: &dyn ObjectStore,
+    key: &Path,
+    range: Range<u64>,
+    size: u64,
+) -> Result<Bytes> {
+    let mut held = BytesMut::with_capacity((range.end - range.start) as usize);
+    let keep = |block: Bytes| held.extend_from_slice(&block);
+    blocks(store, key, range, size, keep).await?;
+    Ok(held.freeze())
 }
 
 /// What a store sends; none if that is more than this. It decides on the bytes that it sends, and

@@ -1,38 +1,51 @@
 use std::io::{self, Read, Write as _};
 use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::keys::{Keys, Receipt};
-use super::pieces::{PIECE, piece};
+use super::pieces::{PIECE, blocks};
 use super::{Depot, blocking};
 use crate::{
     Digest, Error, OpenOptions, Refusal, Report, Result, Strictness, Watch, verify_stream,
 };
 
-/// Pieces that wait between the network and whoever reads.
-const AHEAD: usize = 1;
+/// Pieces that are between the network and whoever reads.
+const PIECES: usize = 2;
+
+/// What comes of a download.
+enum Sent {
+    Block(Bytes),
+    /// A piece is over, and what it holds makes room for another.
+    End(OwnedSemaphorePermit),
+}
 
 /// The bytes of a download, for code that blocks.
 struct Incoming {
-    pieces: mpsc::Receiver<Result<Bytes>>,
-    piece: Bytes,
+    sent: mpsc::UnboundedReceiver<Result<Sent>>,
+    block: Bytes,
     hasher: Sha256,
 }
 
 impl Read for Incoming {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.pieces.blocking_recv() {
+        while self.block.is_empty() {
+            match self.sent.blocking_recv() {
                 None => return Ok(0),
-                Some(piece) => self.piece = piece.map_err(Error::into_io)?,
+                Some(sent) => match sent.map_err(Error::into_io)? {
+                    Sent::Block(block) => self.block = block,
+                    Sent::End(room) => drop(room),
+                },
             }
-            self.hasher.update(&self.piece);
+            self.hasher.update(&self.block);
         }
-        let n = out.len().min(self.piece.len());
-        out[..n].copy_from_slice(&self.piece.split_to(n));
+        let n = out.len().min(self.block.len());
+        out[..n].copy_from_slice(&self.block.split_to(n));
         Ok(n)
     }
 }
@@ -44,11 +57,14 @@ async fn stream<T: Send + 'static>(
     size: u64,
     work: impl FnOnce(&mut Incoming) -> Result<T> + Send + 'static,
 ) -> Result<(T, Digest)> {
-    let (sender, pieces) = mpsc::channel(AHEAD);
+    // Room is waited for between pieces alone: a request that is under way is never held up, and
+    // so cannot run out of its time for a reader that is slow.
+    let (sender, sent) = mpsc::unbounded_channel();
+    let room = Arc::new(Semaphore::new(PIECES));
     let worker = blocking(move || {
         let mut incoming = Incoming {
-            pieces,
-            piece: Bytes::new(),
+            sent,
+            block: Bytes::new(),
             hasher: Sha256::new(),
         };
         let result = work(&mut incoming)?;
@@ -56,20 +72,23 @@ async fn stream<T: Send + 'static>(
         io::copy(&mut incoming, &mut io::sink()).map_err(Error::io("reading the download"))?;
         Ok((result, Digest::finish(incoming.hasher)))
     });
-    // While a piece waits no request is under way, which could run out of time.
     let feeder = async move {
         let mut at = 0;
         while at < size {
+            let room = Arc::clone(&room).acquire_owned().await;
+            let room = room.expect("nobody closes it");
             let end = size.min(at + PIECE);
-            let piece = piece(&*depot.store, key, at..end, size).await;
-            at = if piece.is_ok() { end } else { size };
-            // The worker gave up: it says why.
-            if sender.send(piece).await.is_err() {
-                return;
-            }
+            // Where nobody listens the worker gave up, and says why.
+            let each = |block| drop(sender.send(Ok(Sent::Block(block))));
+            let sent = blocks(&*depot.store, key, at..end, size, each).await;
+            at = if sent.is_ok() { end } else { size };
+            drop(sender.send(sent.map(|()| Sent::End(room))));
         }
     };
-    futures_util::future::join(worker, feeder).await.0
+    match select(pin!(worker), pin!(feeder)).await {
+        Either::Left((done, _)) => done,
+        Either::Right(((), worker)) => worker.await,
+    }
 }
 
 /// Verifies an object as an archive; and the SHA-256 of its bytes.
@@ -128,4 +147,33 @@ pub(super) async fn download(
         folder.sync_all().map_err(fail(&path))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use object_store::ObjectStoreExt as _;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    /// Whoever reads slowly is waited for between two requests.
+    #[tokio::test]
+    async fn only_two_pieces_are_ahead_of_the_reader() {
+        let store = Arc::new(InMemory::new());
+        let key = object_store::path::Path::from("large");
+        let size = 6 * PIECE;
+        let bytes = vec![7; size as usize];
+        store.put(&key, bytes.into()).await.unwrap();
+        let depot = Depot::new(store, "").unwrap();
+        let slow = |incoming: &mut Incoming| {
+            incoming.read_exact(&mut [0]).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            Ok(incoming.sent.len())
+        };
+        let (waiting, _) = stream(&depot, &key, size, slow).await.unwrap();
+        // The rest of two pieces, each a block and its end.
+        assert!(waiting <= 3, "{waiting}");
+    }
 }
