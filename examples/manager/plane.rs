@@ -3,10 +3,8 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::local::LocalFileSystem;
 use stillpoint::control::depot::Depot;
 use stillpoint::control::{Database, Files, Manager, Records, SecretKey, Server};
 use stillpoint::{Clock as _, Stillpoint, SystemClock};
@@ -121,8 +119,7 @@ fn describe(
             .after(["gate"])
             .from_cloudify(move |era, path| cloudify::file(era, path, name))
     };
-    let store = LocalFileSystem::new_with_prefix(folder.join("archives"))?;
-    let depot = Depot::new(Arc::new(store), "snapshots")?;
+    let depot = Depot::folder(folder.join("archives"), "snapshots")?;
     Ok(Manager::builder("Example manager", VERSION)
         .networks(["default"])
         .component("gate", gate)

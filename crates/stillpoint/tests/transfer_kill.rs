@@ -337,10 +337,7 @@ fn open_depot(dir: &Path, prefix: &str) -> Depot {
         let store = stillpoint::archives::depot::s3(bucket).unwrap();
         return Depot::multipart(Arc::new(store), prefix).unwrap();
     }
-    let store = dir.join("store");
-    fs::create_dir_all(&store).unwrap();
-    let store = object_store::local::LocalFileSystem::new_with_prefix(store).unwrap();
-    Depot::new(Arc::new(store), prefix).unwrap()
+    Depot::folder(dir.join("store"), prefix).unwrap()
 }
 
 fn s3() -> Option<String> {

@@ -12,7 +12,6 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use object_store::local::LocalFileSystem;
 use stillpoint_core::Result;
 use stillpoint_engine::{Engine, Job, Request};
 use stillpoint_manager::depot::Depot;
@@ -216,9 +215,7 @@ impl LockOnly for Lock {
 
 /// A depot that several managers share.
 pub fn depot(folder: &Path) -> Depot {
-    fs::create_dir_all(folder).unwrap();
-    let store = LocalFileSystem::new_with_prefix(folder).unwrap();
-    Depot::new(Arc::new(store), "archives").unwrap()
+    Depot::folder(folder, "archives").unwrap()
 }
 
 impl Bed {

@@ -2,9 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
-use object_store::local::LocalFileSystem;
 use stillpoint_core::ErrorKind;
 use stillpoint_manager::depot::Depot;
 use stillpoint_manager::{Files, RecordState, SecretKey};
@@ -35,9 +33,8 @@ async fn a_full_disk_leaves_all_as_it_was() {
     // No room for what is captured.
     let small = Small::new(2048);
     let bed = Plain::new(archives.path(), &key, |it| {
-        let store = LocalFileSystem::new_with_prefix(archives.path()).unwrap();
         it.depot(
-            Depot::new(Arc::new(store), "archives").unwrap(),
+            Depot::folder(archives.path(), "archives").unwrap(),
             small.path(),
         )
     });

@@ -18,7 +18,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use object_store::local::LocalFileSystem;
 use stillpoint_core::Result;
 use stillpoint_engine::{Engine, Job, Request};
 use stillpoint_manager::depot::Depot;
@@ -54,8 +53,7 @@ impl Plain {
         more: impl FnOnce(ManagerBuilder) -> ManagerBuilder,
     ) -> Self {
         fs::create_dir(folder.path().join("staging")).unwrap();
-        let store = LocalFileSystem::new_with_prefix(archives).unwrap();
-        let depot = Depot::new(Arc::new(store), "archives").unwrap();
+        let depot = Depot::folder(archives, "archives").unwrap();
         let files = Files::new(folder.path().join("files")).copying(Copying::Before);
         let builder = Manager::builder("Plain", "1")
             .component("files", files)
@@ -129,10 +127,9 @@ fn what_makes_no_sense_is_refused_by_the_builder() {
             .to_string()
     };
     let with = |name: &str| {
-        let store = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
         Manager::builder("Plain", "1")
             .component(name, Files::new(folder.path()))
-            .depot(Depot::new(Arc::new(store), "a").unwrap(), folder.path())
+            .depot(Depot::folder(folder.path(), "a").unwrap(), folder.path())
     };
     assert!(refused(with("files")).contains("what becomes of secrets"));
     assert!(refused(with("../files").seal_for(key.public())).contains("no name"));

@@ -4,7 +4,6 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::local::LocalFileSystem;
 use stillpoint_engine::{Engine, ScheduleSpec, Subject, TokioClock};
 use stillpoint_manager::depot::Depot;
 use stillpoint_manager::{Files, Manager, NAME, RecordState, SecretKey};
@@ -20,12 +19,11 @@ async fn a_schedule_captures_the_manager_and_keeps_some() {
     let clock = Arc::new(TokioClock::starting_at(
         "2026-03-01T12:00:00Z".parse().unwrap(),
     ));
-    let store = LocalFileSystem::new_with_prefix(archives.path()).unwrap();
     let state: Arc<dyn State> = Arc::new(Memory::new());
     let (engine, archives) = Manager::builder("Plain", "1")
         .component("files", Files::new(folder.path().join("files")))
         .depot(
-            Depot::new(Arc::new(store), "archives").unwrap(),
+            Depot::folder(archives.path(), "archives").unwrap(),
             folder.path().join("staging"),
         )
         .seal_for(key.public())

@@ -43,10 +43,8 @@ fn backup(bed: &Bed) -> PathBuf {
 /// A depot that is a folder of this machine, and where archives wait on their way.
 fn depot(builder: Builder, top: &Path) -> Builder {
     let [store, staging] = ["store", "staging"].map(|name| top.join(name));
-    fs::create_dir_all(&store).unwrap();
     fs::create_dir_all(&staging).unwrap();
-    let store = object_store::local::LocalFileSystem::new_with_prefix(store).unwrap();
-    let depot = Depot::new(std::sync::Arc::new(store), "archives").unwrap();
+    let depot = Depot::folder(store, "archives").unwrap();
     builder.depot("offsite", depot, staging)
 }
 
