@@ -179,7 +179,10 @@ fn spawn(shared: &Arc<Shared>, drivers: &mut JoinSet<()>, job: JobId) {
 /// job that waited for a person is resumed as soon as that is durable.
 fn leave(shared: &Shared, job: JobId) {
     let mut drivers = lock(&shared.drivers);
-    if drivers.get(&job).is_some_and(|driver| driver.is_closed()) {
+    if drivers
+        .get(&job)
+        .is_some_and(mpsc::UnboundedSender::is_closed)
+    {
         drivers.remove(&job);
     }
 }
