@@ -49,8 +49,8 @@ impl Builder {
         self
     }
 
-    /// How long to wait for the reply to one call; 1 minute by default. Replies with the bytes of
-    /// images are given as long as they move.
+    /// How long to wait for the reply to one call; 1 minute by default. The bytes of images are
+    /// given as long as they move, and what begins or ends slowly is given three times as long.
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = time;
         self

@@ -13,6 +13,10 @@ use stillpoint_core::{Error, ErrorKind, Retry, World};
 /// How long to wait where something is busy and nothing else is said.
 const SOON: Duration = Duration::from_secs(2);
 
+const LATE: &str = "gave no reply in time";
+
+const REACH: &str = "Check the network, and that the service runs";
+
 /// Longest part of a message of theirs that is shown, in characters.
 const LONGEST: usize = 400;
 
@@ -164,15 +168,28 @@ pub(crate) fn lost(service: &dyn std::fmt::Display, error: reqwest::Error, chang
     let (kind, what) = if error.is_connect() {
         (ErrorKind::Unavailable, "cannot be reached")
     } else if error.is_timeout() {
-        (ErrorKind::Timeout, "gave no reply in time")
+        (ErrorKind::Timeout, LATE)
     } else {
         (ErrorKind::Unavailable, "broke off")
     };
     Error::new(kind, format!("{service} {what}"))
         .leaving(unknown)
         .retry_with(Retry::After(SOON))
-        .advise("Check the network, and that the service runs")
+        .advise(REACH)
         .because(error)
+}
+
+/// What was waited for did not come.
+pub(crate) fn late(service: &dyn std::fmt::Display, changes: bool) -> Error {
+    let world = if changes {
+        World::Unknown
+    } else {
+        World::Untouched
+    };
+    Error::new(ErrorKind::Timeout, format!("{service} {LATE}"))
+        .leaving(world)
+        .retry_with(Retry::After(SOON))
+        .advise(REACH)
 }
 
 /// The message in an error body: Nova's and Cinder's `{"badRequest": {"message"}}`, Keystone's

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use reqwest::header::{HeaderValue, RANGE};
 use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
 
@@ -13,7 +13,6 @@ use self::check::Passing;
 pub use self::write::NewImage;
 use crate::cloud::Cloud;
 use crate::config::Service;
-use crate::failure::lost;
 use crate::session::Call;
 
 /// What is to be known of an image before its bytes are read.
@@ -86,18 +85,15 @@ impl Cloud {
         })?;
         let path = format!("/v2/images/{}/file", crate::api::id(id)?);
         let call = Call::get(Service::Image, path).header(RANGE, header);
-        let response = self.session.stream(call).await.map_err(on)?;
+        let (status, chunks) = self.session.stream(call).await.map_err(on)?;
         // A store that cannot seek gives all of it, from the start.
-        let skip = if response.status().as_u16() == 206 {
+        let skip = if status.as_u16() == 206 {
             0
         } else {
             range.start
         };
         let about = image.clone();
-        let chunks = response
-            .bytes_stream()
-            .map_err(|error| lost(&Service::Image, error, false));
-        Ok(exactly(chunks.boxed(), skip, wanted, about).boxed())
+        Ok(exactly(chunks, skip, wanted, about).boxed())
     }
 }
 
@@ -147,6 +143,7 @@ fn exactly(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::TryStreamExt;
     use proptest::prelude::*;
 
     fn read(chunks: Vec<Vec<u8>>, skip: u64, wanted: u64) -> Result<Vec<u8>> {

@@ -143,6 +143,7 @@ mod launch;
 mod leases;
 mod made;
 mod marks;
+mod moving;
 mod ops;
 mod outlook;
 mod provider;

@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::stream::BoxStream;
+use futures_util::future::{Either, select};
+use futures_util::{StreamExt, TryStreamExt};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,10 +15,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stillpoint_core::{Error, ErrorKind, Result, World};
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
 
 use crate::config::{CloudConfig, Service};
-use crate::failure::{lost, refused};
+use crate::failure::{late, lost, refused};
 use crate::keystone::{Token, login, login_url};
+use crate::moving::{coming, going};
 use crate::tls;
 use crate::version::Version;
 
@@ -141,7 +146,7 @@ impl Reply {
 
 impl Session {
     pub(crate) fn new(config: CloudConfig, at_once: u32, timeout: Duration) -> Result<Self> {
-        let http = tls::client(config.ca_file.as_deref(), timeout)?;
+        let http = tls::client(config.ca_file.as_deref())?;
         let at_once = usize::try_from(at_once.max(1)).unwrap_or(Semaphore::MAX_PERMITS);
         Ok(Self {
             config,
@@ -169,19 +174,32 @@ impl Session {
         Ok(self.version(service).await? >= version)
     }
 
-    /// The bytes of a reply, as they come. It counts among the calls until they begin to.
-    pub(crate) async fn stream(&self, mut call: Call) -> Result<reqwest::Response> {
+    /// The bytes of a reply, as they come, and its status. It counts among the calls until they
+    /// begin to.
+    pub(crate) async fn stream(
+        &self,
+        mut call: Call,
+    ) -> Result<(StatusCode, BoxStream<'static, Result<Bytes>>)> {
         call.streams = true;
         let service = call.service;
         let _one = self.calls.acquire().await.expect("it is never closed");
-        let response = self.authorised(&call, None).await?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(read(service, response, call.changes())
-            .await
-            .err()
-            .unwrap_or_else(|| Error::new(ErrorKind::Internal, "a refusal turned into a success")))
+        let begin = async {
+            let response = self.authorised(&call, None).await?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let refused = read(service, response, false).await.err();
+            Err(refused.unwrap_or_else(|| {
+                Error::new(ErrorKind::Internal, "a refusal turned into a success")
+            }))
+        };
+        let response = timeout(self.timeout * SLOW, begin).await;
+        let response = response.map_err(|_| late(&service, false))??;
+        let status = response.status();
+        let bytes = response
+            .bytes_stream()
+            .map_err(move |error| lost(&service, error, false));
+        Ok((status, coming(service, bytes.boxed(), self.timeout)))
     }
 
     /// Writes the bytes of an image that has none yet. They pass once: a token that the service
@@ -200,15 +218,24 @@ impl Session {
         );
         url.set_path(&path);
         let _one = self.calls.acquire().await.expect("it is never closed");
+        let (bytes, going) = going(bytes);
         let request = self
             .http
             .put(url)
             .header(TOKEN, sensitive(&token.secret)?)
             .header(CONTENT_TYPE, "application/octet-stream")
             .body(reqwest::Body::wrap_stream(bytes));
-        let response = request.send().await;
-        let response = response.map_err(|error| lost(&service, error, true))?;
-        read(service, response, true).await.map(drop)
+        let answer = async {
+            let response = request.send().await;
+            let response = response.map_err(|error| lost(&service, error, true))?;
+            read(service, response, true).await.map(drop)
+        };
+        // Glance answers when it has stored the last of them.
+        let stopped = going.stopped(self.timeout, self.timeout * SLOW);
+        match select(pin!(answer), pin!(stopped)).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(((), _)) => Err(late(&service, true)),
+        }
     }
 
     async fn send_as(&self, call: Call, version: Option<Version>) -> Result<Reply> {

@@ -10,11 +10,11 @@ use stillpoint_core::{Error, ErrorKind, Result};
 /// How long to wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// An HTTP client that trusts the certificates in this file, or else the system's, and waits so
-/// long for the next part of a reply.
+/// An HTTP client that trusts the certificates in this file, or else the system's.
 ///
-/// It follows no redirects: a token is shown to none but the endpoint it is for.
-pub(crate) fn client(ca_file: Option<&Path>, timeout: Duration) -> Result<reqwest::Client> {
+/// It follows no redirects: a token is shown to none but the endpoint it is for. How long to wait
+/// is each call's own: the client's would run while a body is sent, too.
+pub(crate) fn client(ca_file: Option<&Path>) -> Result<reqwest::Client> {
     let roots = match ca_file {
         Some(path) => from_file(path)?,
         None => of_the_system(),
@@ -29,7 +29,6 @@ pub(crate) fn client(ca_file: Option<&Path>, timeout: Duration) -> Result<reqwes
         .tls_backend_preconfigured(config)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT)
-        .read_timeout(timeout)
         .user_agent(concat!("stillpoint/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| internal("no HTTP client", error))

@@ -5,6 +5,7 @@ mod bed;
 mod freezing;
 mod groups;
 mod login;
+mod moving;
 mod server;
 mod servers;
 mod volumes;

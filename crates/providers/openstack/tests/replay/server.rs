@@ -28,6 +28,8 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Value,
     pub(crate) after: Duration,
+    /// Between the head and the body.
+    pub(crate) between: Duration,
 }
 
 /// One question.
@@ -47,6 +49,7 @@ impl Answer {
             headers: Vec::new(),
             body,
             after: Duration::ZERO,
+            between: Duration::ZERO,
         }
     }
 
@@ -83,6 +86,7 @@ impl Answer {
             headers: headers.collect(),
             body: response["body"].take(),
             after: Duration::ZERO,
+            between: Duration::ZERO,
         }
     }
 
@@ -200,6 +204,7 @@ async fn serve(shared: &Shared, stream: TcpStream) {
     // Before the reply: the next call may come as soon as the client has it.
     shared.now.fetch_sub(1, Ordering::SeqCst);
     let _ = stream.write_all(head.as_bytes()).await;
+    tokio::time::sleep(answer.between).await;
     let _ = stream.write_all(body.as_bytes()).await;
     let _ = stream.shutdown().await;
 }
@@ -225,6 +230,9 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
         .unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
+    if headers.contains_key("transfer-encoding") {
+        body = chunks(stream).await?;
+    }
     Some(Asked {
         method,
         path: path.to_owned(),
@@ -232,4 +240,21 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
         headers,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     })
+}
+
+/// A body of which nobody knew the length: each part after its own, in hexadecimal.
+async fn chunks(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.ok()?;
+        let length = usize::from_str_radix(line.trim(), 16).ok()?;
+        // The end of the line behind it, too.
+        let mut part = vec![0; length + 2];
+        stream.read_exact(&mut part).await.ok()?;
+        all.extend_from_slice(&part[..length]);
+        if length == 0 {
+            return Some(all);
+        }
+    }
 }
