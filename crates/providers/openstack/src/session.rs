@@ -339,7 +339,7 @@ impl Session {
         }
         let token = self.token().await?;
         let endpoint = token.endpoint(service, &self.config)?;
-        let mut agreed = None;
+        let mut refusal = None;
         for url in documents(&endpoint, &token.project) {
             let request = self.http.get(url).timeout(self.timeout);
             let request = request.header(ACCEPT, "application/json");
@@ -354,20 +354,20 @@ impl Session {
             if several || response.status().is_success() {
                 let body = limited(&service, response, false).await?;
                 let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                agreed = Version::agreed(service, &body);
-            } else if response.status().is_server_error() {
-                return read(service, response, false)
-                    .await
-                    .map(|_| Version::least(service));
-            }
-            if agreed.is_some() {
-                break;
+                if let Some(version) = Version::agreed(service, &body) {
+                    tracing::debug!(%service, %version, "agreed on a version");
+                    self.versions.lock().await.insert(service, version);
+                    return Ok(version);
+                }
+            } else if hides(response.status()) {
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    self.forget(&token).await;
+                }
+                refusal = read(service, response, false).await.err();
             }
         }
-        let version = agreed.unwrap_or_else(|| Version::least(service));
-        tracing::debug!(%service, %version, "agreed on a version");
-        self.versions.lock().await.insert(service, version);
-        Ok(version)
+        // Not kept: another time it may tell.
+        refusal.map_or(Ok(Version::least(service)), Err)
     }
 }
 
@@ -377,6 +377,11 @@ impl fmt::Debug for Session {
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a service that answers so may have versions and not tell them now.
+fn hides(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 408 | 429 | 500..=599)
 }
 
 /// Where a service tells its versions: at its endpoint without the project, and else above that.

@@ -43,6 +43,8 @@ pub(crate) struct Server {
     pub(crate) fault: Value,
     #[serde(default)]
     addresses: BTreeMap<String, Vec<Address>>,
+    #[serde(default, rename = "os-extended-volumes:volumes_attached")]
+    told: Vec<Told>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -90,8 +92,15 @@ pub(crate) struct Attached {
     pub(crate) volume: String,
     pub(crate) device: Option<String>,
     pub(crate) tag: Option<String>,
-    #[serde(default)]
-    pub(crate) delete_on_termination: bool,
+    /// From 2.79 on.
+    pub(crate) delete_on_termination: Option<bool>,
+}
+
+/// A volume as its server tells of it, from 2.3 on.
+#[derive(Clone, Debug, Deserialize)]
+struct Told {
+    id: String,
+    delete_on_termination: Option<bool>,
 }
 
 impl Identified for Server {
@@ -258,6 +267,12 @@ impl Server {
     /// The image that it booted from, where it did not from a volume.
     pub(crate) fn image_id(&self) -> Option<&str> {
         self.image["id"].as_str()
+    }
+
+    /// Whether Nova deletes this volume with it, as far as it tells.
+    pub(crate) fn takes_along(&self, volume: &str) -> Option<bool> {
+        let told = self.told.iter().find(|it| it.id == volume)?;
+        told.delete_on_termination
     }
 
     /// The addresses that lead to it and are not its ports' own.

@@ -5,7 +5,7 @@ use stillpoint_iaas::{NewDisk, Observation, Output, Ticket};
 use super::Ask;
 use super::attach::check_tag;
 use crate::api::cinder::Volume;
-use crate::api::nova::KEEP_VOLUMES;
+use crate::api::nova::{Attached, KEEP_VOLUMES};
 use crate::cloud::{done, found, running};
 use crate::config::Service;
 use crate::launch::{Launch, Networks};
@@ -154,7 +154,10 @@ impl Ask<'_> {
         let Some(attached) = found(session.attached(id).await).map_err(on)? else {
             return Ok(self.ticket(""));
         };
-        for one in attached.iter().filter(|one| one.delete_on_termination) {
+        for one in &attached {
+            if !self.goes_along(id, one).await.map_err(on)? {
+                continue;
+            }
             if !session.speaks(Service::Compute, KEEP_VOLUMES).await? {
                 let what = format!("Nova would delete volume {} with it", one.volume);
                 return Err(on(
@@ -166,6 +169,21 @@ impl Ask<'_> {
         found(session.delete_server(id).await).map_err(on)?;
         let volumes: Vec<_> = attached.into_iter().map(|one| one.volume).collect();
         Ok(self.ticket(&volumes.join(" ")))
+    }
+
+    /// Whether Nova would delete a volume with its server: an older one tells it of the server alone.
+    async fn goes_along(&self, server: &str, one: &Attached) -> Result<bool> {
+        if let Some(told) = one.delete_on_termination {
+            return Ok(told);
+        }
+        let seen = self.cloud.session.server(server).await?;
+        seen.takes_along(&one.volume).ok_or_else(|| {
+            let what = format!(
+                "Nova does not tell whether volume {} goes with it",
+                one.volume
+            );
+            Error::new(ErrorKind::Precondition, what).advise("Detach that volume first")
+        })
     }
 
     /// It is gone when its volumes are free, too.

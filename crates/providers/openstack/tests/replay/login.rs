@@ -175,3 +175,44 @@ async fn a_token_is_shown_to_no_other_place_than_the_endpoint() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(replay.asked("GET", "/away").is_empty());
 }
+
+#[tokio::test]
+async fn a_version_that_is_not_told_now_is_asked_for_again() {
+    for status in [401, 403, 429, 503] {
+        let replay = Replay::new().await;
+        with_volume(&replay, ID, "available", &[]);
+        for path in ["/volume/v3/", "/volume/"] {
+            replay.instead("GET", path, Answer::new(status, json!({})));
+        }
+        let prod = provider(&replay);
+        let volume = reference(&format!("volume/{ID}"));
+        prod.describe(&volume).await.unwrap_err();
+        let told = Answer::recorded("01-image-backed", 3);
+        replay.instead("GET", "/volume/v3/", told);
+        prod.describe(&volume).await.unwrap();
+        let asked = replay.asked("GET", &on_volumes(&format!("/volumes/{ID}")));
+        assert_eq!(asked.len(), 1, "{status}");
+        assert_eq!(asked[0].headers["openstack-api-version"], "volume 3.66");
+        let logins = replay.asked("POST", TOKENS).len();
+        assert_eq!(logins, if status == 401 { 2 } else { 1 });
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_that_tells_no_versions_is_spoken_to_in_the_least() {
+    let replay = Replay::new().await;
+    with_volume(&replay, ID, "available", &[]);
+    replay.instead("GET", "/volume/v3/", Answer::new(404, json!({})));
+    let prod = provider(&replay);
+    let volume = reference(&format!("volume/{ID}"));
+    prod.describe(&volume).await.unwrap();
+    let told = Answer::recorded("01-image-backed", 3);
+    replay.instead("GET", "/volume/v3/", told);
+    prod.describe(&volume).await.unwrap();
+    let asked = replay.asked("GET", &on_volumes(&format!("/volumes/{ID}")));
+    let spoken: Vec<_> = asked
+        .iter()
+        .map(|it| it.headers["openstack-api-version"].as_str())
+        .collect();
+    assert_eq!(spoken, ["volume 3.0", "volume 3.66"]);
+}

@@ -217,11 +217,31 @@ async fn a_volume_that_would_go_with_its_instance_is_kept() {
     assert_eq!(kept["delete_on_termination"], false);
 
     // An older Nova can't keep it: nothing is deleted.
-    let old = json!({"versions": [{"id": "v2.1", "version": "2.79"}]});
-    replay.instead("GET", "/compute/v2.1/", Answer::new(200, old));
-    let error = submit(&provider(&replay), &delete).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Precondition);
-    assert_eq!(replay.asked("DELETE", &on_server("")).len(), 1);
+    for old in ["2.79", "2.60"] {
+        let spoken = json!({"versions": [{"id": "v2.1", "version": old}]});
+        replay.instead("GET", "/compute/v2.1/", Answer::new(200, spoken));
+        if old == "2.60" {
+            // There only the server tells.
+            let attached = json!([{"volumeId": "v", "device": "/dev/vda"}]);
+            with_attached(&replay, attached);
+        }
+        for told in [Some(true), None] {
+            let mut server = Answer::recorded("01-image-backed", 12);
+            let told = told.map(|told| json!([{"id": "v", "delete_on_termination": told}]));
+            server.body["server"]["os-extended-volumes:volumes_attached"] =
+                told.unwrap_or(json!([]));
+            replay.instead("GET", &on_server(""), server);
+            let error = submit(&provider(&replay), &delete).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Precondition);
+            assert_eq!(replay.asked("DELETE", &on_server("")).len(), 1);
+        }
+    }
+    let mut server = Answer::recorded("01-image-backed", 12);
+    server.body["server"]["os-extended-volumes:volumes_attached"] =
+        json!([{"id": "v", "delete_on_termination": false}]);
+    replay.instead("GET", &on_server(""), server);
+    submit(&provider(&replay), &delete).await.unwrap();
+    assert_eq!(replay.asked("DELETE", &on_server("")).len(), 2);
 }
 
 #[tokio::test]
