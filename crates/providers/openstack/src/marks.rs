@@ -26,7 +26,7 @@ pub(crate) const NETWORKS: &str = "stillpoint.networks";
 /// The key of the operation that reverted a volume last.
 pub(crate) const REVERTED: &str = "stillpoint.reverted";
 
-/// The key of the operation that deletes an image together with this snapshot.
+/// The id of the image that this snapshot is deleted together with.
 pub(crate) const DELETED_WITH: &str = "stillpoint.deleted_with";
 
 /// The key of the operation that deletes this snapshot, of a group that is not all to go yet.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result};
+use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
 use stillpoint_iaas::{Observation, Ticket};
 
 use super::Ask;
@@ -13,8 +13,8 @@ use crate::made::failed;
 use crate::marks;
 
 impl Ask<'_> {
-    /// Marks the snapshots with the key, so that they are known when the image is gone; then the
-    /// image goes, and then they.
+    /// Marks the snapshots with the image, so that they are known when it is gone, whoever asks
+    /// then; then the image goes, and then they.
     pub(super) async fn delete_image(self, image: &ResourceRef) -> Result<Ticket> {
         let on = |error: Error| error.on(image.clone());
         let id = self.cloud.id(image, ResourceKind::Image)?;
@@ -31,15 +31,21 @@ impl Ask<'_> {
                     "Take its protection away first: openstack image set --unprotected",
                 )));
             }
-            let mark = BTreeMap::from([(marks::DELETED_WITH.to_owned(), self.key.to_string())]);
+            // All of them before any: without the image nothing lists them.
+            let mut held = Vec::new();
             for snapshot in seen.mapping().into_iter().filter_map(|it| it.snapshot_id) {
-                found(session.add_metadata("snapshots", &snapshot, &mark).await).map_err(on)?;
+                held.extend(self.hold(&snapshot).await.map_err(on)?);
+            }
+            let mark = BTreeMap::from([(marks::DELETED_WITH.to_owned(), id.to_owned())]);
+            for (_, snapshot) in &held {
+                found(session.add_metadata("snapshots", &snapshot.id, &mark).await).map_err(on)?;
             }
             found(session.delete_image(id).await).map_err(on)?;
         }
-        for snapshot in self.going_along().await.map_err(on)? {
+        let changed = |error: Error| on(error.leaving(World::Changed));
+        for snapshot in self.going_along(id).await.map_err(changed)? {
             let reference = self.cloud.reference(ResourceKind::Snapshot, &snapshot.id)?;
-            self.delete_snapshot(&reference).await.map_err(on)?;
+            self.delete_snapshot(&reference).await.map_err(changed)?;
         }
         Ok(self.ticket(id))
     }
@@ -50,7 +56,7 @@ impl Ask<'_> {
         if seen.is_some_and(|seen| !matches!(seen.status.as_str(), "deleted" | "pending_delete")) {
             return Ok(Observation::Absent);
         }
-        let left = self.going_along().await?;
+        let left = self.going_along(id).await?;
         if let Some(stuck) = left.iter().find(|snapshot| snapshot.has_failed())
             && self.ticket.is_some()
         {
@@ -71,8 +77,8 @@ impl Ask<'_> {
         })
     }
 
-    async fn going_along(&self) -> Result<Vec<Snapshot>> {
-        let (session, key) = (&self.cloud.session, self.key.as_str());
-        session.snapshots_marked(marks::DELETED_WITH, key).await
+    async fn going_along(&self, image: &str) -> Result<Vec<Snapshot>> {
+        let session = &self.cloud.session;
+        session.snapshots_marked(marks::DELETED_WITH, image).await
     }
 }

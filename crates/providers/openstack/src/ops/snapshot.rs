@@ -12,7 +12,7 @@ use super::{Ask, root_of};
 use crate::api::cinder::{Absolute, Snapshot, Volume};
 use crate::api::nova::Server;
 use crate::cloud::{GIB, found, time};
-use crate::leases::busy;
+use crate::leases::{Lease, busy};
 use crate::made::{Made, Stage, observe};
 use crate::marks;
 
@@ -129,14 +129,32 @@ impl Ask<'_> {
     pub(super) async fn delete_snapshot(self, snapshot: &ResourceRef) -> Result<Ticket> {
         let id = self.cloud.id(snapshot, ResourceKind::Snapshot)?;
         let on = |error: Error| error.on(snapshot.clone());
-        let session = &self.cloud.session;
-        let lease = self.cloud.leases.delete(id).map_err(on)?;
-        let Some(seen) = found(session.snapshot(id).await).map_err(on)? else {
+        let Some((lease, seen)) = self.hold(id).await.map_err(on)? else {
             return Ok(self.ticket(id));
         };
+        if let Some(of) = &seen.group_snapshot_id {
+            return self.delete_member(of, &seen).await.map_err(on);
+        }
+        let deleted = self.cloud.session.delete_snapshot(id).await;
+        drop(lease);
+        match deleted {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.ticket(id)),
+            Err(error) => Err(on(error)),
+            Ok(()) => Ok(self.ticket(id)),
+        }
+    }
+
+    /// Holds a snapshot that is to be deleted; none where it is gone or goes already. Refused while
+    /// anything is made of it.
+    pub(super) async fn hold(&self, id: &str) -> Result<Option<(Lease, Snapshot)>> {
+        let session = &self.cloud.session;
+        let lease = self.cloud.leases.delete(id)?;
+        let Some(seen) = found(session.snapshot(id).await)? else {
+            return Ok(None);
+        };
         match seen.status.as_str() {
-            "deleting" => return Ok(self.ticket(id)),
-            "creating" => return Err(on(busy("it is still being taken"))),
+            "deleting" => return Ok(None),
+            "creating" => return Err(busy("it is still being taken")),
             _ => {}
         }
         // Cinder itself would spoil the volumes that are being made from it.
@@ -146,21 +164,9 @@ impl Ask<'_> {
                 && matches!(volume.status.as_str(), "creating" | "downloading")
         };
         if let Some(volume) = volumes.iter().find(making) {
-            return Err(on(busy(&format!(
-                "volume {} is being made from it",
-                volume.id
-            ))));
+            return Err(busy(&format!("volume {} is being made from it", volume.id)));
         }
-        if let Some(of) = &seen.group_snapshot_id {
-            return self.delete_member(of, &seen).await.map_err(on);
-        }
-        let deleted = session.delete_snapshot(id).await;
-        drop(lease);
-        match deleted {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.ticket(id)),
-            Err(error) => Err(on(error)),
-            Ok(()) => Ok(self.ticket(id)),
-        }
+        Ok(Some((lease, seen)))
     }
 
     pub(super) async fn observe_deleted_snapshot(

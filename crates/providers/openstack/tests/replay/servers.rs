@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use stillpoint_core::{
-    Capture, Consistency, CopyKind, Detail, ErrorKind, Labels, Power, ResourceRef,
+    Capture, Consistency, CopyKind, Detail, ErrorKind, Labels, Power, ResourceRef, World,
 };
 use stillpoint_iaas::{NewDisk, Observation, Operation, Output, Provider, Ticket};
 use stillpoint_openstack::{Launch, Networks, OpenStack};
@@ -263,8 +263,8 @@ async fn an_image_takes_its_snapshots_along() {
         &path,
         Answer::recorded("06-restore-and-delete", 6),
     );
-    let marked: Vec<_> = snapshots.iter().map(|id| {
-        json!({"id": id, "status": "available", "size": 1, "volume_id": "v", "metadata": {"stillpoint.deleted_with": key().as_str()}})
+    let marked: Vec<_> = snapshots.iter().map(|snapshot| {
+        json!({"id": snapshot, "status": "available", "size": 1, "volume_id": "v", "metadata": {"stillpoint.deleted_with": id}})
     }).collect();
     for one in &marked {
         let of = format!("/snapshots/{}", one["id"].as_str().unwrap());
@@ -294,26 +294,41 @@ async fn an_image_takes_its_snapshots_along() {
         image: reference(&format!("image/{id}")),
     };
     let prod = provider(&replay);
-    submit(&prod, &delete).await.unwrap();
-    for id in &snapshots {
-        let marks = replay.asked("POST", &on_volumes(&format!("/snapshots/{id}/metadata")));
-        assert_eq!(
-            marks[0].body["metadata"]["stillpoint.deleted_with"],
-            key().as_str()
-        );
+    // One that is still being taken keeps the image, and all of them.
+    let last = on_volumes(&format!("/snapshots/{}", snapshots[1]));
+    let with_last = |status: &str| {
+        let mut one = marked[1].clone();
+        one["status"] = status.into();
+        replay.instead("GET", &last, Answer::new(200, json!({"snapshot": one})));
+    };
+    with_last("creating");
+    let error = submit(&prod, &delete).await.unwrap_err();
+    let (kind, world) = (error.kind(), error.world());
+    assert_eq!((kind, world), (ErrorKind::Busy, World::Untouched));
+    assert!(replay.asked("DELETE", &path).is_empty());
+    let first = on_volumes(&format!("/snapshots/{}/metadata", snapshots[0]));
+    assert!(replay.asked("POST", &first).is_empty());
+
+    // Busy only when the image is gone, it is found by whoever asks again.
+    with_last("available");
+    let busy = Answer::recorded(BACKED, 3);
+    replay.instead("DELETE", &last, busy);
+    let error = submit(&prod, &delete).await.unwrap_err();
+    let (kind, world) = (error.kind(), error.world());
+    assert_eq!((kind, world), (ErrorKind::Busy, World::Changed));
+    assert_eq!(replay.asked("DELETE", &path).len(), 1);
+    for snapshot in &snapshots {
+        let of = on_volumes(&format!("/snapshots/{snapshot}/metadata"));
+        let marks = &replay.asked("POST", &of)[0].body["metadata"];
+        assert_eq!(marks["stillpoint.deleted_with"], id.as_str());
     }
-    for id in &snapshots {
-        assert_eq!(
-            replay
-                .asked("DELETE", &on_volumes(&format!("/snapshots/{id}")))
-                .len(),
-            1
-        );
-    }
-    // After a crash between the two: the image is gone, and what it named is still found.
-    replay.instead("GET", &path, Answer::recorded("06-restore-and-delete", 8));
-    assert!(matches!(observe(&prod, &delete).await, Observation::Absent));
-    submit(&prod, &delete).await.unwrap();
+    replay.instead("DELETE", &last, Answer::new(202, Value::Null));
+    let gone = Answer::recorded("06-restore-and-delete", 8);
+    replay.instead("GET", &path, gone);
+    let again = "job-2.gone".parse().unwrap();
+    let seen = prod.observe(&again, &delete, None).await.unwrap();
+    assert!(matches!(seen, Observation::Absent), "{seen:?}");
+    prod.submit(&again, &delete).await.unwrap();
     for id in &snapshots {
         assert_eq!(
             replay
