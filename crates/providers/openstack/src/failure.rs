@@ -21,7 +21,7 @@ const REACH: &str = "Check the network, and that the service runs";
 const LONGEST: usize = 400;
 
 /// States that end by themselves.
-const PASSING: &[&str] = &[
+pub(crate) const PASSING: &[&str] = &[
     "attaching",
     "backing-up",
     "creating",
@@ -30,6 +30,7 @@ const PASSING: &[&str] = &[
     "downloading",
     "extending",
     "reserved",
+    "restoring",
     "restoring-backup",
     "retyping",
     "reverting",

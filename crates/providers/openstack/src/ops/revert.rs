@@ -10,6 +10,7 @@ use crate::api::cinder::REVERT;
 use crate::api::nova::Server;
 use crate::cloud::{done, found, running, time};
 use crate::config::Service;
+use crate::failure::PASSING;
 use crate::leases::busy;
 use crate::made::failed;
 use crate::marks;
@@ -35,9 +36,13 @@ impl Ask<'_> {
             return Err(on(Error::new(ErrorKind::Precondition, what)
                 .advise("Detach it first, or restore to new")));
         }
+        check_available(&seen.status, "it").map_err(on)?;
         let all = session.snapshots_of(id).await.map_err(on)?;
         match all.last() {
-            Some(latest) if latest.id == snapshot => {}
+            // Cinder looks at the volume first, and leaves it in `reverting` if the snapshot is not.
+            Some(latest) if latest.id == snapshot => {
+                check_available(&latest.status, "its snapshot").map_err(on)?;
+            }
             Some(latest) if all.iter().any(|one| one.id == snapshot) => {
                 let what = format!("{to} is not its latest snapshot, that is {}", latest.id);
                 return Err(on(Error::new(ErrorKind::Precondition, what).advise(
@@ -138,6 +143,16 @@ impl Ask<'_> {
             (true, false) if !seen.is_off() && changed_lately(&seen) => running(),
             (true, false) => done(),
         })
+    }
+}
+
+/// Refuses what is in another state than Cinder reverts from, and to.
+fn check_available(status: &str, what: &str) -> Result<()> {
+    let why = format!("{what} is in state `{status}`, and not available");
+    match status {
+        "available" => Ok(()),
+        passing if PASSING.contains(&passing) => Err(busy(&why)),
+        _ => Err(Error::new(ErrorKind::Precondition, why).advise("Restore to new")),
     }
 }
 

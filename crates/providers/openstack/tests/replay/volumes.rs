@@ -246,6 +246,34 @@ async fn only_the_latest_snapshot_is_reverted_to() {
 }
 
 #[tokio::test]
+async fn what_cinder_would_leave_reverting_is_not_asked_for() {
+    let replay = Replay::new().await;
+    let action = on_volumes(&format!("/volumes/{ID}/action"));
+    replay.on("POST", &action, Answer::recorded(CINDER, 22));
+    let revert = Operation::Revert {
+        volume: reference(&format!("volume/{ID}")),
+        to: reference("snapshot/new"),
+    };
+    let prod = provider(&replay);
+    for (of_volume, of_snapshot, kind) in [
+        ("available", "creating", ErrorKind::Busy),
+        ("available", "restoring", ErrorKind::Busy),
+        ("available", "error", ErrorKind::Precondition),
+        ("backing-up", "available", ErrorKind::Busy),
+        ("error", "available", ErrorKind::Precondition),
+    ] {
+        let seen = json!({"volume": volume(ID, of_volume, &[])});
+        let path = on_volumes(&format!("/volumes/{ID}"));
+        replay.instead("GET", &path, Answer::new(200, seen));
+        with_snapshots(&replay, &[snapshot("new", of_snapshot, "1")]);
+        let error = submit(&prod, &revert).await.unwrap_err();
+        let (got, world) = (error.kind(), error.world());
+        assert_eq!((got, world), (kind, World::Untouched), "{error}");
+        assert!(replay.asked("POST", &action).is_empty());
+    }
+}
+
+#[tokio::test]
 async fn pages_are_read_to_the_end_and_again_when_a_marker_is_gone() {
     let replay = Replay::new().await;
     let path = on_volumes("/volumes/detail");
