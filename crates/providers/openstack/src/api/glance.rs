@@ -113,6 +113,18 @@ impl Session {
         Ok(found)
     }
 
+    /// The project's images of that name, the oldest first.
+    pub(crate) async fn images_named(&self, name: &str) -> Result<Vec<Image>> {
+        let project = self.project().await?;
+        let call = get("/v2/images".into())
+            .query("owner", project)
+            .query("name", name)
+            .query("sort", "created_at:asc,id:asc");
+        let mut found: Vec<Image> = pages(self, &call, "images").await?;
+        found.retain(|it| it.name.as_deref() == Some(name));
+        Ok(found)
+    }
+
     /// Makes an image without bytes; gives its id.
     pub(crate) async fn create_image_of(
         &self,

@@ -1,5 +1,6 @@
-//! An image from a snapshot. Cinder writes images from volumes alone, so a volume comes between:
-//! it carries the key from the first call on, the image from when it is complete.
+//! An image from a snapshot. Cinder writes images from volumes alone, so a volume comes between,
+//! which carries the key from the first call on. The image has the key in its name, until one call
+//! gives it its marks, labels and own name.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,7 +10,9 @@ use stillpoint_iaas::{Observation, OperationKey, Output, Ticket};
 
 use super::Ask;
 use crate::api::cinder::NewVolume;
+use crate::api::glance::Image;
 use crate::cloud::{Cloud, found, running};
+use crate::failure::PASSING;
 use crate::leases::busy;
 use crate::made::{Made, Stage, failed, observe};
 use crate::marks;
@@ -70,6 +73,7 @@ impl Ask<'_> {
     pub(super) async fn observe_image(self) -> Result<Observation> {
         let session = &self.cloud.session;
         let carried = self.cloud.carried.is_carried(self.key);
+        let uploaded = session.images_named(&name_until_marked(self.key)).await?;
         let images = session.images_marked(marks::KEY, self.key.as_str()).await?;
         let volumes = session
             .volumes_marked(marks::KEY, self.key.as_str())
@@ -78,11 +82,24 @@ impl Ask<'_> {
             return Ok(running());
         }
         let why = self.cloud.carried.why(self.key);
+        // Nobody carries it on: its process ended, or it failed. What the cloud does ends first.
+        let moves = volumes.iter().any(|it| PASSING.contains(&&*it.status));
+        let ended = || {
+            let ended = || "the process that made it ended".to_owned();
+            Stage::Failed(why.clone().unwrap_or_else(ended))
+        };
         let mut made = Vec::new();
-        for image in &images {
+        let is_uploaded = |image: &Image| uploaded.iter().any(|it| it.id == image.id);
+        let marked = images.iter().filter(|image| !is_uploaded(image));
+        for (image, complete) in marked
+            .map(|it| (it, true))
+            .chain(uploaded.iter().map(|it| (it, false)))
+        {
             made.push(Made {
                 reference: self.cloud.reference(ResourceKind::Image, &image.id)?,
                 stage: match image.status.as_str() {
+                    _ if moves => Stage::Running(None),
+                    _ if !complete => ended(),
                     "active" => Stage::Ready,
                     "saving" | "queued" => Stage::Running(None),
                     other => Stage::Failed(format!("the image is in state `{other}`")),
@@ -93,13 +110,7 @@ impl Ask<'_> {
         for volume in &volumes {
             made.push(Made {
                 reference: self.cloud.reference(ResourceKind::Volume, &volume.id)?,
-                stage: if volume.status == "deleting" {
-                    Stage::Running(None)
-                } else {
-                    // Nobody carries it on: its process ended, or it failed.
-                    let ended = || "the process that made it ended".to_owned();
-                    Stage::Failed(why.clone().unwrap_or_else(ended))
-                },
+                stage: if moves { Stage::Running(None) } else { ended() },
                 thing: (),
             });
         }
@@ -146,12 +157,11 @@ impl Carrier {
         let volume = self.volume.as_str();
         self.until(between, volume, "available", &["creating", "downloading"])
             .await?;
-        let image = self.cloud()?.session.upload(volume, &self.name).await?;
-        // The key first: what is interrupted from here on is found by it.
-        self.cloud()?
-            .session
-            .set_properties(&image, &self.metadata)
-            .await?;
+        let name = name_until_marked(&self.key);
+        let image = self.cloud()?.session.upload(volume, &name).await?;
+        let mut all = self.metadata.clone();
+        all.insert("name".to_owned(), self.name.clone());
+        self.cloud()?.session.set_properties(&image, &all).await?;
         let on_the_way = ["queued", "saving", "importing", "uploading"];
         self.until(ResourceKind::Image, &image, "active", &on_the_way)
             .await?;
@@ -198,6 +208,11 @@ impl Carrier {
         };
         Ok(status.unwrap_or_else(|| GONE.to_owned()))
     }
+}
+
+/// What an image is called while it has no marks: Cinder takes nothing but a name for it.
+fn name_until_marked(key: &OperationKey) -> String {
+    format!("stillpoint makes {key}")
 }
 
 /// Whether it is in the state waited for, on the way there, or lost.

@@ -4,6 +4,7 @@ use stillpoint_iaas::{Observation, Output, Ticket};
 use super::Ask;
 use crate::api::cinder::{NewVolume, Volume};
 use crate::cloud::{GIB, done, found, gib, running};
+use crate::failure::PASSING;
 use crate::leases::busy;
 use crate::made::{Made, Stage, failed, observe};
 use crate::marks;
@@ -85,6 +86,10 @@ impl Ask<'_> {
             return Err(on(
                 Error::new(ErrorKind::Precondition, what).advise("Detach it first")
             ));
+        }
+        // Cinder's refusal does not tell in which state it is.
+        if PASSING.contains(&&*seen.status) {
+            return Err(on(busy(&format!("it is in state `{}`", seen.status))));
         }
         match session.delete_volume(id).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.ticket(id)),

@@ -4,6 +4,7 @@
 mod bed;
 mod freezing;
 mod groups;
+mod images;
 mod login;
 mod moving;
 mod server;
