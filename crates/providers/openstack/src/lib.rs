@@ -88,8 +88,8 @@
 //! # Restoring
 //!
 //! New volumes come from snapshots and images, a new instance from volumes. Its flavor, networks
-//! and key pair are those in the [`Launch`] that the provider was given, and else what the boot
-//! volume's snapshot remembers. An image-backed root disk is reverted by `rebuild`, which keeps
+//! and key pair are those in the [`Launch`] that the provider was given, and else what the snapshot
+//! or image remembers that the boot volume is made of. An image-backed root disk is reverted by `rebuild`, which keeps
 //! ports and volumes.
 //!
 //! # Bytes of images
@@ -112,8 +112,8 @@
 //! # After a crash
 //!
 //! What is made carries the operation's key in its metadata (`stillpoint.key`), and is found by
-//! that. A call that was cut off may show within [`settle`](Builder::settle). Making an image from
-//! a Cinder snapshot takes several calls, with a volume between, and so does taking an instance
+//! that. A call that was cut off may show within [`settle`](Builder::settle). Making an image takes
+//! several calls, with a volume between, and so does taking an instance
 //! that is frozen, where the key is in the names of what has no metadata yet: a crash ends it, and
 //! what is left is told.
 //!

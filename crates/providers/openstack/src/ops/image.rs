@@ -1,6 +1,7 @@
-//! An image from a snapshot. Cinder writes images from volumes alone, so a volume comes between,
-//! which carries the key from the first call on. The image has the key in its name, until one call
-//! gives it its marks, labels and own name.
+//! An image from a snapshot, or from an image, which is the snapshot of a disk on a hypervisor.
+//! Cinder writes images from volumes alone, so a volume comes between, which carries the key from
+//! the first call on. The image has the key in its name, until one call gives it its marks, labels
+//! and own name.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use stillpoint_iaas::{Observation, OperationKey, Output, Ticket};
 use super::Ask;
 use crate::api::cinder::NewVolume;
 use crate::api::glance::Image;
-use crate::cloud::{Cloud, found, running};
+use crate::cloud::{Cloud, found, gib, running};
 use crate::failure::PASSING;
 use crate::leases::busy;
 use crate::made::{Made, Stage, failed, observe};
@@ -33,30 +34,36 @@ impl Ask<'_> {
         labels: &Labels,
         from: &ResourceRef,
     ) -> Result<Ticket> {
-        if from.kind() == ResourceKind::Image {
-            let what = "it is an image already";
-            return Err(Error::new(ErrorKind::Unsupported, what)
-                .on(from.clone())
-                .advise("Launch from it as it is"));
-        }
         let on = |error: Error| error.on(from.clone());
-        let id = self.cloud.id(from, ResourceKind::Snapshot)?;
         let session = &self.cloud.session;
         let metadata = marks::metadata(self.key, labels)?;
-        let lease = self.cloud.leases.read(id).map_err(on)?;
-        let snapshot = session.snapshot(id).await.map_err(on)?;
-        snapshot.check_shown().map_err(on)?;
-        if snapshot.status == "creating" {
-            return Err(on(busy("it is still being taken")));
-        }
         let own = std::collections::BTreeMap::from([(marks::KEY.to_owned(), self.key.to_string())]);
-        let new = NewVolume {
+        let mut new = NewVolume {
             name: BETWEEN,
-            size: snapshot.size,
+            size: 0,
             metadata: own,
-            snapshot: Some(id),
+            snapshot: None,
             image: None,
         };
+        let mut lease = None;
+        let status = if from.kind() == ResourceKind::Image {
+            let id = self.cloud.id(from, ResourceKind::Image)?;
+            let image = session.image(id).await.map_err(on)?;
+            new.image = Some(id);
+            new.size = gib(image.disk_size()).max(image.min_disk);
+            image.status
+        } else {
+            let id = self.cloud.id(from, ResourceKind::Snapshot)?;
+            lease = Some(self.cloud.leases.read(id).map_err(on)?);
+            let snapshot = session.snapshot(id).await.map_err(on)?;
+            snapshot.check_shown().map_err(on)?;
+            new.snapshot = Some(id);
+            new.size = snapshot.size;
+            snapshot.status
+        };
+        if matches!(&*status, "creating" | "queued" | "saving") {
+            return Err(on(busy("it is still being taken")));
+        }
         let volume = session.create_volume(&new).await.map_err(on)?.id;
         drop(lease);
         let carrier = Carrier {

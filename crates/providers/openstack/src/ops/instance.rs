@@ -80,15 +80,19 @@ impl Ask<'_> {
         Ok(self.ticket(&server))
     }
 
-    /// What was said to this provider, and else what the boot volume's snapshot remembers.
+    /// What was said to this provider, and else what the snapshot remembers that the boot volume is
+    /// made of: a Cinder snapshot, or an image, of which Cinder keeps the properties.
     async fn launch(&self, boots: &Volume) -> Result<Launch> {
         let said = self.cloud.launch.clone();
-        let remembered = match &boots.snapshot_id {
+        let snapshot = match &boots.snapshot_id {
             Some(snapshot) => found(self.cloud.session.snapshot(snapshot).await)?,
             None => None,
         };
-        let remembered = remembered.map(|it| it.metadata).unwrap_or_default();
-        let networks = remembered.get(marks::NETWORKS).map(|ids| {
+        let remembered = |mark: &str| match &boots.snapshot_id {
+            Some(_) => Some(snapshot.as_ref()?.metadata.get(mark)?.as_str()),
+            None => boots.image_property(mark),
+        };
+        let networks = remembered(marks::NETWORKS).map(|ids| {
             let ids: Vec<_> = ids.split_whitespace().map(ToOwned::to_owned).collect();
             if ids.is_empty() {
                 Networks::None
@@ -99,11 +103,11 @@ impl Ask<'_> {
         Ok(Launch {
             flavor: said
                 .flavor
-                .or_else(|| remembered.get(marks::FLAVOR).cloned()),
+                .or_else(|| remembered(marks::FLAVOR).map(ToOwned::to_owned)),
             networks: said.networks.or(networks),
             key_pair: said
                 .key_pair
-                .or_else(|| remembered.get(marks::KEY_PAIR).cloned()),
+                .or_else(|| remembered(marks::KEY_PAIR).map(ToOwned::to_owned)),
         })
     }
 

@@ -33,6 +33,7 @@ impl Ask<'_> {
                 let id = self.cloud.id(from, ResourceKind::Image)?;
                 let image = session.image(id).await.map_err(on)?;
                 new.image = Some(id);
+                new.size = new.size.max(image.min_disk);
                 image.disk_size()
             } else {
                 let id = self.cloud.id(from, ResourceKind::Snapshot)?;

@@ -1,9 +1,10 @@
 //! An instance taken whole: by Nova's `createImage`, since Nova alone freezes it and holds it so
 //! until Cinder has all of its volumes; or by Cinder, as the group that its volumes are.
 //!
-//! The snapshots of a group are named as it is, and get our marks then. Nova makes the Cinder snapshots before anything of ours is on them, and an image that lists
-//! them. So the image's name has our key, and theirs has the image's name; then they get our marks,
-//! and the image goes: it was only the list.
+//! The snapshots of a group are named as it is, and get our marks then. Nova makes the Cinder
+//! snapshots before anything of ours is on them, and an image that lists them. So the image's name
+//! has our key, and theirs has the image's name; then they get our marks, and the image goes: it was
+//! only the list.
 
 use std::collections::BTreeMap;
 

@@ -12,10 +12,14 @@ use crate::server::{Answer, Replay};
 const UPLOADED: &str = "stillpoint makes job-1.take";
 
 fn create() -> Operation {
+    create_from("snapshot/s")
+}
+
+fn create_from(from: &str) -> Operation {
     Operation::CreateImage {
         name: "golden".into(),
         labels: Labels::from([("purpose".to_owned(), "test".to_owned())]),
-        from: reference("snapshot/s"),
+        from: reference(from),
     }
 }
 
@@ -85,6 +89,39 @@ async fn an_image_has_its_key_in_its_name_until_one_call_marks_it() {
     ] {
         let set = json!({"op": "add", "path": name, "value": value});
         assert!(patches[0].body.as_array().unwrap().contains(&set), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_is_copied_by_way_of_a_volume_as_large_as_it_wants() {
+    let replay = Replay::new().await;
+    let mut source = Answer::recorded("02-image-backed-snapshot", 9);
+    source.body["min_disk"] = 3.into();
+    let id = source.body["id"].as_str().unwrap().to_owned();
+    let path = format!("/image/v2/images/{id}");
+    let made = json!({"volume": between("creating")});
+    replay.on("POST", &on_volumes("/volumes"), Answer::new(202, made));
+    let mut early = source.clone();
+    early.body["status"] = "saving".into();
+    replay.on("GET", &path, early);
+    replay.on("GET", &path, source);
+    let create = create_from(&format!("image/{id}"));
+    let prod = provider(&replay);
+    let error = submit(&prod, &create).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    submit(&prod, &create).await.unwrap();
+    let restore = Operation::CreateVolume {
+        name: "root".into(),
+        labels: Labels::new(),
+        size: 1 << 30,
+        from: Some(reference(&format!("image/{id}"))),
+    };
+    submit(&prod, &restore).await.unwrap();
+    for asked in replay.asked("POST", &on_volumes("/volumes")) {
+        let asked = &asked.body["volume"];
+        assert_eq!(asked["imageRef"], id.as_str());
+        assert_eq!(asked["size"], 3);
+        assert_eq!(asked["metadata"]["stillpoint.key"], key().as_str());
     }
 }
 

@@ -157,7 +157,7 @@ async fn a_new_instance_gets_what_its_snapshot_remembers_unless_told_otherwise()
     replay.on(
         "GET",
         &on_volumes("/snapshots/s"),
-        Answer::new(200, json!({"snapshot": remembers})),
+        Answer::new(200, json!({"snapshot": &remembers})),
     );
     replay.on(
         "GET",
@@ -179,6 +179,12 @@ async fn a_new_instance_gets_what_its_snapshot_remembers_unless_told_otherwise()
         }],
     };
     submit(&provider(&replay), &create).await.unwrap();
+    // The disk on a hypervisor has an image for its snapshot.
+    let mut boots = volume("v", "available", &[]);
+    boots["volume_image_metadata"] = remembers["metadata"].clone();
+    let path = on_volumes("/volumes/v");
+    replay.instead("GET", &path, Answer::new(200, json!({"volume": boots})));
+    submit(&provider(&replay), &create).await.unwrap();
     let told = OpenStack::builder("prod", config(&replay.url))
         .launch(Launch::default().flavor("m1.eph").networks(Networks::None))
         .build()
@@ -194,7 +200,8 @@ async fn a_new_instance_gets_what_its_snapshot_remembers_unless_told_otherwise()
         (&disk["tag"], &disk["delete_on_termination"]),
         (&json!("root"), &json!(false))
     );
-    let other = &asked[1].body["server"];
+    assert_eq!(asked[1].body, asked[0].body);
+    let other = &asked[2].body["server"];
     assert_eq!(other["networks"], "none");
     assert_ne!(other["flavorRef"], server["flavorRef"]);
 }
