@@ -5,6 +5,7 @@ mod counting;
 mod faults;
 mod freezing;
 mod hand;
+mod hypervisor;
 mod jobs;
 mod kit;
 mod places;
