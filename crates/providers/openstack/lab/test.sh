@@ -5,6 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 export OSLAB_DIR=${OSLAB_DIR:-/var/tmp/oslab}
+# Cargo may need a proxy; the cloud is here.
+export no_proxy=127.0.0.1,localhost NO_PROXY=127.0.0.1,localhost
 is_up() { # what is recorded last, and is the same process as then
     local pid started
     { read -r pid started <"$OSLAB_DIR/pid/nova-compute.pid"; } 2>/dev/null || return 1

@@ -12,7 +12,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// An HTTP client that trusts the certificates in this file, or else the system's.
 ///
-/// It follows no redirects: a token is shown to none but the endpoint it is for. How long to wait
+/// It follows no redirects and asks no proxy: a token is shown to none but the endpoint it is for.
+/// How long to wait
 /// is each call's own: the client's would run while a body is sent, too.
 pub(crate) fn client(ca_file: Option<&Path>) -> Result<reqwest::Client> {
     let roots = match ca_file {
@@ -28,6 +29,7 @@ pub(crate) fn client(ca_file: Option<&Path>) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(config)
         .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
         .connect_timeout(CONNECT)
         .user_agent(concat!("stillpoint/", env!("CARGO_PKG_VERSION")))
         .build()

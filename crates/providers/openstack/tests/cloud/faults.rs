@@ -13,7 +13,7 @@ use stillpoint_openstack::CloudConfig;
 use crate::bed::{Bed, named, reference};
 use crate::counting::Counting;
 use crate::hand::{Hand, lab};
-use crate::jobs::{engine, engine_on, finish};
+use crate::jobs::{ended, engine, engine_on, finish};
 use crate::things::{done, take};
 
 /// For how many seconds Cinder is away, and then it has to start.
@@ -46,8 +46,15 @@ async fn cinder_is_ended_and_started_again_in_the_middle() {
         items.filter(|name| !before.contains_key(name)).count()
     };
     let first = engine.start(&first).await.unwrap();
-    while new() == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let began = async {
+        while new() == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let early = ended(&engine, first);
+    tokio::select! {
+        () = began => {}
+        job = early => panic!("it ended before it began: {job:?}"),
     }
     // The first has begun, and is watched while nobody answers. The second asks in about the moment
     // in which Cinder ends: most often in vain, until somebody answers again.
@@ -55,7 +62,7 @@ async fn cinder_is_ended_and_started_again_in_the_middle() {
     // Asked to end, not killed: killed between its answer and its word to those who do the work, it
     // leaves a snapshot that is made for ever, which no client can mend.
     bed.hand.ask("restart", json!(["cinder-api", AWAY, "TERM"]));
-    let jobs = [engine.wait(first).await, engine.wait(second).await];
+    let jobs = [ended(&engine, first).await, ended(&engine, second).await];
     bed.hand.ask("until_answers", json!([]));
     let jobs = jobs.map(|job| job.unwrap().into_result().expect("it waited, and went on"));
     assert_eq!(new(), 2, "each once");
@@ -91,7 +98,7 @@ async fn an_image_is_deleted_while_it_is_made() {
     });
     let id = engine.start(&plan).await.unwrap();
     vandal.await.unwrap();
-    let job = engine.wait(id).await.unwrap();
+    let job = ended(&engine, id).await.unwrap();
     // Known to be absent, it is asked for again; or it failed, and left nothing.
     if let Ok(job) = job.into_result() {
         gone(&engine, job).await;

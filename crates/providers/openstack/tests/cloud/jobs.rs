@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stillpoint_core::{ErrorKind, ResourceRef, Result};
+use stillpoint_core::{ErrorKind, JobId, ResourceRef, Result};
 use stillpoint_engine::{Engine, Job, JobQuery, Request, Take};
 use stillpoint_openstack::OpenStack;
 use stillpoint_state::Redb;
@@ -35,16 +35,18 @@ pub(crate) fn engine_on(state: &Path, cloud: OpenStack) -> Engine {
 pub(crate) async fn finish(engine: &Engine, request: &Request) -> Result<Job> {
     let plan = engine.plan(request).await?;
     let job = engine.start(&plan).await?;
-    timeout(LONG, engine.wait(job))
-        .await
-        .expect("it ends")?
-        .into_result()
+    ended(engine, job).await?.into_result()
+}
+
+/// Waits for a job, and not for ever.
+pub(crate) async fn ended(engine: &Engine, job: JobId) -> Result<Job> {
+    timeout(LONG, engine.wait(job)).await.expect("it ends")
 }
 
 async fn take(engine: &Engine, of: &ResourceRef) -> Result<Job> {
     let take = Request::Take(Take::of(of.clone()));
     let job = engine.start_once(&take, "the only one").await?;
-    timeout(LONG, engine.wait(job)).await.expect("it ends")
+    ended(engine, job).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,12 +128,7 @@ async fn a_process_killed_between_two_volumes_is_taken_over() {
 
     let delete = Request::Delete { snapshot: taken.id };
     let job = engine.start_once(&delete, "gone").await.unwrap();
-    timeout(LONG, engine.wait(job))
-        .await
-        .unwrap()
-        .unwrap()
-        .into_result()
-        .unwrap();
+    ended(&engine, job).await.unwrap().into_result().unwrap();
     assert_eq!(bed.items(), before);
     engine.shutdown(Duration::from_secs(5)).await;
 }

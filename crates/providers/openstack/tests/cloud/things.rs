@@ -8,7 +8,7 @@ use serde_json::json;
 use stillpoint_core::{CopyKind, Error, ErrorKind, Labels, Memory, ResourceRef, Result};
 use stillpoint_iaas::conformance::TestBed;
 use stillpoint_iaas::{
-    DiskOf, Observation, Operation, OperationKey, Output, Provider, TakeSnapshot,
+    DiskOf, Observation, Operation, OperationKey, Output, Provider, TakeSnapshot, Ticket,
 };
 use stillpoint_openstack::{NewImage, OpenStack};
 
@@ -21,9 +21,19 @@ const LONG: Duration = Duration::from_secs(300);
 pub(crate) async fn run(cloud: &OpenStack, key: &str, operation: &Operation) -> Observation {
     let key: OperationKey = key.parse().unwrap();
     let ticket = cloud.submit(&key, operation).await.unwrap();
+    over(cloud, &key, operation, &ticket).await
+}
+
+/// Watches an operation to its end.
+async fn over(
+    cloud: &OpenStack,
+    key: &OperationKey,
+    operation: &Operation,
+    ticket: &Ticket,
+) -> Observation {
     let start = Instant::now();
     loop {
-        match cloud.observe(&key, operation, Some(&ticket)).await.unwrap() {
+        match cloud.observe(key, operation, Some(ticket)).await.unwrap() {
             Observation::Running { look_again_in, .. } => {
                 assert!(start.elapsed() < LONG, "{operation}: it does not end");
                 tokio::time::sleep(look_again_in).await;
@@ -194,26 +204,22 @@ async fn the_root_disk_of_an_image_backed_server_is_taken_stopped_and_put_back()
     let (key, other) = (format!("{name}.stop").parse().unwrap(), take(&root, &name));
     let ticket = cloud.submit(&key, &other).await.unwrap();
     cloud.cancel(&key, &other, Some(&ticket)).await.unwrap();
-    loop {
-        match cloud.observe(&key, &other, Some(&ticket)).await.unwrap() {
-            Observation::Running { look_again_in, .. } => tokio::time::sleep(look_again_in).await,
-            Observation::Absent => break,
-            // It was quicker than we were.
-            Observation::Done {
-                output: Output::Snapshot(taken),
-                ..
-            } => {
-                let image = taken.parts[0].snapshot.clone();
-                done(
-                    &cloud,
-                    &format!("{name}.stopped"),
-                    &Operation::DeleteImage { image },
-                )
-                .await;
-                break;
-            }
-            other => panic!("{other:?}"),
+    match over(&cloud, &key, &other, &ticket).await {
+        Observation::Absent => {}
+        // It was quicker than we were.
+        Observation::Done {
+            output: Output::Snapshot(taken),
+            ..
+        } => {
+            let image = taken.parts[0].snapshot.clone();
+            done(
+                &cloud,
+                &format!("{name}.stopped"),
+                &Operation::DeleteImage { image },
+            )
+            .await;
         }
+        other => panic!("{other:?}"),
     }
 
     let instance = reference(&format!("instance/{server}"));

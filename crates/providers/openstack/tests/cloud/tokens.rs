@@ -10,7 +10,7 @@ use stillpoint_iaas::{Operation, Provider};
 
 use crate::bed::Bed;
 use crate::hand::Hand;
-use crate::jobs::{engine, finish};
+use crate::jobs::{ended, engine, finish};
 use crate::things::{done, made, take};
 
 /// How long a token lives, in seconds.
@@ -72,7 +72,7 @@ async fn tokens_that_end_by_themselves_are_renewed_in_the_middle_of_jobs() {
     let plan = engine.plan(&Request::Take(Take::of(web))).await.unwrap();
     tokio::time::sleep(Duration::from_secs(LIFE + 1)).await;
     let id = engine.start(&plan).await.unwrap();
-    let taken = engine.wait(id).await.unwrap().into_result().unwrap();
+    let taken = ended(&engine, id).await.unwrap().into_result().unwrap();
     tokio::time::sleep(Duration::from_secs(LIFE + 1)).await;
     let snapshot = taken.snapshot.unwrap();
     finish(&engine, &Request::Delete { snapshot })

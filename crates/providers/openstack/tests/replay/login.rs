@@ -216,3 +216,20 @@ async fn a_cloud_that_tells_no_versions_is_spoken_to_in_the_least() {
         .collect();
     assert_eq!(spoken, ["volume 3.0", "volume 3.66"]);
 }
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_asked() {
+    let nobody = "http://127.0.0.1:9";
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "login::a_password_logs_in_once_for_many_calls"]);
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        again.env(name, nobody);
+    }
+    again.env_remove("NO_PROXY").env_remove("no_proxy");
+    let ended = again.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(
+        ended.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
