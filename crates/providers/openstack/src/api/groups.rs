@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stillpoint_core::Result;
+use stillpoint_core::{Result, World};
 
 use super::cinder::{Snapshot, Volume};
 use super::id;
@@ -70,7 +70,8 @@ impl Session {
         let body = json!({ "group_snapshot": { "group_id": group, "name": name } });
         let call = Call::post(Service::Volume, "/group_snapshots", body);
         let made: Made = self.send(call).await?.read("group_snapshot")?;
-        self.members(&made.id).await
+        let members = self.members(&made.id).await;
+        members.map_err(|error| error.leaving(World::Unknown))
     }
 
     /// The snapshots that a group snapshot is made of.

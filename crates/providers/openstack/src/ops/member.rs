@@ -36,11 +36,14 @@ impl Ask<'_> {
             .add_metadata("snapshots", &snapshot.id, &mark)
             .await?;
         let members = session.members(of).await?;
-        if members.iter().all(Snapshot::is_going) {
-            match found(session.delete_group_snapshot(of).await) {
-                // Another one was the last, too.
-                Err(error) if error.kind() == ErrorKind::Busy => {}
-                other => drop(other?),
+        if members.iter().all(Snapshot::is_going)
+            && let Err(error) = found(session.delete_group_snapshot(of).await)
+        {
+            // Another one may have been the last, too, and asked before: they go only together.
+            let left = session.members(of).await?;
+            let goes = |it: &Snapshot| it.status == "deleting";
+            if !left.is_empty() && !left.iter().any(goes) {
+                return Err(error);
             }
         }
         Ok(self.ticket(&snapshot.id))

@@ -1,7 +1,7 @@
 //! Volumes that are a group of Cinder's, taken and deleted together.
 
 use serde_json::{Value, json};
-use stillpoint_core::{Capture, Consistency, ErrorKind, Memory};
+use stillpoint_core::{Capture, Consistency, ErrorKind, Memory, World};
 use stillpoint_iaas::{DiskOf, Observation, Operation, Output, Provider, TakeSnapshot};
 
 use crate::bed::{key, observe, on_volumes, provider, reference, submit};
@@ -123,6 +123,17 @@ async fn a_consistent_group_is_taken_at_one_instant() {
 }
 
 #[tokio::test]
+async fn a_group_snapshot_whose_members_are_not_seen_may_be_there() {
+    let replay = cloud("as an administrator sees it").await;
+    let posted = Answer::noted(FILE, "a group snapshot");
+    replay.on("POST", &on_volumes("/group_snapshots"), posted);
+    let fault = Answer::new(503, Value::Null);
+    replay.on("GET", &on_volumes("/snapshots/detail"), fault);
+    let error = submit(&provider(&replay), &take()).await.unwrap_err();
+    assert_eq!(error.world(), World::Unknown);
+}
+
+#[tokio::test]
 async fn a_group_that_nobody_calls_consistent_is_taken_one_by_one() {
     for seen in ["a generic group type", "as a member sees the group type"] {
         let replay = cloud(seen).await;
@@ -171,5 +182,44 @@ async fn what_was_taken_together_goes_together_with_the_last() {
             let seen = observe(&prod, &delete).await;
             assert!(matches!(seen, Observation::Done { .. }), "{seen:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn two_that_are_the_last_are_both_deleted() {
+    let refused = "Invalid GroupSnapshot: GroupSnapshot status must be available or error, and no \
+                   Group can be currently using it as source for its creation.";
+    for (then, goes) in [("deleting", true), ("gone", true), ("available", false)] {
+        let replay = cloud("as an administrator sees it").await;
+        let mut listed = Answer::noted(FILE, "its members then");
+        for one in listed.body["snapshots"].as_array_mut().unwrap() {
+            one["metadata"]["stillpoint.gone"] = key().as_str().into();
+        }
+        let one = listed.body["snapshots"][0].clone();
+        let of = one["group_snapshot_id"].as_str().unwrap();
+        let refused = json!({"badRequest": {"code": 400, "message": refused}});
+        let group = on_volumes(&format!("/group_snapshots/{of}"));
+        replay.on("DELETE", &group, Answer::new(400, refused));
+        let all = on_volumes("/snapshots/detail");
+        replay.on("GET", &all, listed.clone());
+        for one in listed.body["snapshots"].as_array_mut().unwrap() {
+            one["status"] = then.into();
+        }
+        if then == "gone" {
+            listed.body["snapshots"] = json!([]);
+        }
+        replay.on("GET", &all, listed);
+        let none = Answer::new(200, json!({"volumes": []}));
+        replay.on("GET", &on_volumes("/volumes/detail"), none);
+        let id = one["id"].as_str().unwrap();
+        let path = on_volumes(&format!("/snapshots/{id}"));
+        replay.on("GET", &path, Answer::new(200, json!({"snapshot": one})));
+        let kept = Answer::new(200, json!({"metadata": {}}));
+        replay.on("POST", &format!("{path}/metadata"), kept);
+        let delete = Operation::DeleteSnapshot {
+            snapshot: reference(&format!("snapshot/{id}")),
+        };
+        let deleted = submit(&provider(&replay), &delete).await;
+        assert_eq!(deleted.is_ok(), goes, "{then}: {deleted:?}");
     }
 }
