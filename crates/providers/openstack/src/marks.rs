@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use stillpoint_core::{Error, ErrorKind, Labels, Result};
 use stillpoint_iaas::OperationKey;
 
+use crate::api::glance::is_label;
+
 /// All our marks start with this; labels do not.
 pub(crate) const PREFIX: &str = "stillpoint.";
 
@@ -41,6 +43,26 @@ pub(crate) fn metadata(key: &OperationKey, labels: &Labels) -> Result<BTreeMap<S
     let mut metadata = labels.clone();
     metadata.insert(KEY.to_owned(), key.to_string());
     Ok(metadata)
+}
+
+/// As [`metadata`], of an image: there labels stand among Glance's own fields.
+pub(crate) fn image_metadata(
+    key: &OperationKey,
+    labels: &Labels,
+) -> Result<BTreeMap<String, String>> {
+    check_image(labels)?;
+    metadata(key, labels)
+}
+
+/// Refuses labels that would be properties which services read.
+pub(crate) fn check_image(labels: &Labels) -> Result<()> {
+    let Some(name) = labels.keys().find(|name| !is_label(name)) else {
+        return Ok(());
+    };
+    let shown: String = name.chars().take(64).collect();
+    let shown = shown.escape_debug();
+    let what = format!("label `{shown}` has the name of a property that an image's services read");
+    Err(Error::new(ErrorKind::Invalid, what).advise("Choose another name"))
 }
 
 /// The labels in a thing's metadata.

@@ -13,6 +13,9 @@ use crate::session::{Call, Session};
 
 const PATCH: &str = "application/openstack-images-v2.1-json-patch";
 
+/// What the properties begin with that services read.
+const NOT_LABELS_OF: &[&str] = &["cinder_", "hw_", "img_", "os_", marks::PREFIX];
+
 /// Properties that are Glance's or Nova's own, not labels.
 const NOT_LABELS: &[&str] = &[
     "base_image_ref",
@@ -22,6 +25,8 @@ const NOT_LABELS: &[&str] = &[
     "checksum",
     "container_format",
     "created_at",
+    "deleted",
+    "deleted_at",
     "direct_url",
     "disk_format",
     "file",
@@ -30,25 +35,35 @@ const NOT_LABELS: &[&str] = &[
     "image_state",
     "image_type",
     "instance_uuid",
+    "location",
     "locations",
+    "min_disk",
+    "min_ram",
     "name",
-    "os_hash_algo",
-    "os_hash_value",
-    "os_hidden",
     "owner",
     "owner_id",
     "owner_project_name",
     "owner_user_name",
+    "protected",
     "root_device_name",
     "schema",
     "self",
     "signature_verified",
+    "size",
     "status",
     "stores",
+    "tags",
     "updated_at",
     "user_id",
+    "virtual_size",
     "visibility",
 ];
+
+/// Whether a property of this name is a label, and nothing that a service reads.
+pub(crate) fn is_label(name: &str) -> bool {
+    let of = |prefix: &&str| name.starts_with(*prefix);
+    !NOT_LABELS.contains(&name) && !NOT_LABELS_OF.iter().any(of)
+}
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Image {
@@ -178,10 +193,7 @@ impl Image {
 
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         let text = |(name, value): (&String, &Value)| {
-            let ours = !NOT_LABELS.contains(&name.as_str())
-                && !name.starts_with("hw_")
-                && !name.starts_with(marks::PREFIX);
-            ours.then(|| Some((name.clone(), value.as_str()?.to_owned())))?
+            is_label(name).then(|| Some((name.clone(), value.as_str()?.to_owned())))?
         };
         self.properties.iter().filter_map(text).collect()
     }

@@ -46,7 +46,7 @@ impl Cloud {
         new: &NewImage,
         bytes: BoxStream<'static, Result<Bytes>>,
     ) -> Result<ResourceRef> {
-        let metadata = marks::metadata(key, &new.labels)?;
+        let metadata = marks::image_metadata(key, &new.labels)?;
         let id = match self.begun(key).await? {
             Some((id, true)) => return self.reference(ResourceKind::Image, &id),
             Some((id, false)) => id,

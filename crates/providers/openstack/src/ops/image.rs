@@ -36,7 +36,7 @@ impl Ask<'_> {
     ) -> Result<Ticket> {
         let on = |error: Error| error.on(from.clone());
         let session = &self.cloud.session;
-        let metadata = marks::metadata(self.key, labels)?;
+        let metadata = marks::image_metadata(self.key, labels)?;
         let own = std::collections::BTreeMap::from([(marks::KEY.to_owned(), self.key.to_string())]);
         let mut new = NewVolume {
             name: BETWEEN,

@@ -15,7 +15,10 @@ impl Ask<'_> {
         let id = self.cloud.id(resource, resource.kind())?;
         let session = &self.cloud.session;
         let set = match resource.kind() {
-            ResourceKind::Image => session.set_properties(id, labels).await,
+            ResourceKind::Image => match marks::check_image(labels) {
+                Ok(()) => session.set_properties(id, labels).await,
+                Err(error) => Err(error),
+            },
             ResourceKind::Instance => session.add_server_metadata(id, labels).await,
             ResourceKind::Snapshot => session.add_metadata("snapshots", id, labels).await,
             _ => match self.volume_id(resource) {

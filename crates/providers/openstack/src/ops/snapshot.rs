@@ -32,6 +32,7 @@ impl Ask<'_> {
         let on = |error: Error| error.on(volume.clone());
         let mut metadata = marks::metadata(self.key, &take.labels)?;
         if let Some(server) = root_of(volume) {
+            marks::check_image(&take.labels)?;
             return self.take_root(volume, server, &take.name, metadata).await;
         }
         let id = self.cloud.id(volume, ResourceKind::Volume)?;

@@ -8,7 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use stillpoint_core::{CopyKind, Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
+use stillpoint_core::{
+    CopyKind, Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result, World,
+};
 use stillpoint_iaas::{DiskOf, Observation, Output, TakeSnapshot, TakenPart, Ticket};
 
 use super::snapshot::{FROZEN, check_limits, mark_of, output, stage};
@@ -51,7 +53,9 @@ impl Ask<'_> {
                 .map_err(|error| on(error.leaving(World::Unknown)))?;
             return Ok(self.ticket(id));
         }
-        let image = match session.create_image(id, &name, &metadata).await {
+        // It is only a list: among its properties the labels could be some that Nova reads.
+        let own = marks::metadata(self.key, &Labels::new())?;
+        let image = match session.create_image(id, &name, &own).await {
             Ok(image) => image,
             Err(error) => return Err(on(self.not_frozen(error, &name).await)),
         };

@@ -130,6 +130,8 @@ async fn both_properties_grant_a_frozen_snapshot_of_all_volumes() {
     let asked = &replay.asked("POST", &on_server("/action"))[0].body["createImage"];
     let name = asked["name"].as_str().unwrap();
     assert!(name.contains(key().as_str()), "{name}");
+    let own = json!({"stillpoint.key": key().as_str()});
+    assert_eq!(asked["metadata"], own, "and no labels");
     for id in snapshots() {
         let path = on_volumes(&format!("/snapshots/{id}"));
         let marks = &replay.asked("POST", &format!("{path}/metadata"))[0].body["metadata"];

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use stillpoint_core::{ErrorKind, Labels, World};
 use stillpoint_iaas::{Observation, Operation};
+use stillpoint_openstack::NewImage;
 
-use crate::bed::{key, observe, on_volumes, provider, reference, submit, volume};
+use crate::bed::{
+    key, observe, on_volumes, provider, reference, submit, take, volume, with_volume,
+};
 use crate::server::{Answer, Replay};
 
 const UPLOADED: &str = "stillpoint makes job-1.take";
@@ -189,4 +193,54 @@ async fn a_volume_that_is_being_made_is_deleted_later() {
     let seen = json!({"volume": between("available")});
     replay.instead("GET", &path, Answer::new(200, seen));
     submit(&prod, &delete).await.unwrap();
+}
+
+#[tokio::test]
+async fn labels_that_services_read_of_an_image_are_refused_before_anything_is_asked() {
+    let replay = Replay::new().await;
+    let prod = provider(&replay);
+    for name in [
+        "owner",
+        "protected",
+        "visibility",
+        "hw_disk_bus",
+        "os_type",
+        "img_x",
+    ] {
+        let labels = Labels::from([(name.to_owned(), "x".to_owned())]);
+        let mut root = take("root-of-s");
+        if let Operation::Snapshot(take) = &mut root {
+            take.labels = labels.clone();
+        }
+        let create = Operation::CreateImage {
+            name: "golden".into(),
+            labels: labels.clone(),
+            from: reference("snapshot/s"),
+        };
+        let set = Operation::SetLabels {
+            resource: reference("image/i"),
+            labels: labels.clone(),
+        };
+        let mut refused = Vec::new();
+        for operation in [root, create, set] {
+            refused.push(submit(&prod, &operation).await.unwrap_err());
+        }
+        let new = NewImage::new("in", "raw").label(name, "x");
+        let bytes = futures_util::stream::empty().boxed();
+        let uploaded = prod.upload_image(&key(), &new, bytes).await;
+        refused.push(uploaded.unwrap_err());
+        for error in refused {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+            assert!(error.message().contains(name), "{error}");
+        }
+        // A volume's labels stand by themselves.
+        with_volume(&replay, "v", "available", &[]);
+        let volume = Operation::SetLabels {
+            resource: reference("volume/v"),
+            labels,
+        };
+        let kept = Answer::new(200, json!({"metadata": {}}));
+        replay.instead("POST", &on_volumes("/volumes/v/metadata"), kept);
+        submit(&prod, &volume).await.unwrap();
+    }
 }
