@@ -6,7 +6,7 @@ use stillpoint_iaas::Filter;
 use crate::api::cinder::{Snapshot, Volume};
 use crate::api::glance::Image;
 use crate::api::nova::{Attached, Server};
-use crate::cloud::{Cloud, GIB, time};
+use crate::cloud::{Cloud, GIB, found, time};
 use crate::marks;
 use crate::ops::{root_id, root_of};
 
@@ -46,7 +46,12 @@ impl Cloud {
         };
         if wants(ResourceKind::Instance) {
             for server in self.session.servers().await? {
-                match crate::cloud::found(self.disks(&server, Some(&volumes)).await)? {
+                let disks = if server.is_out_of_reach() {
+                    Ok(Vec::new())
+                } else {
+                    self.disks(&server, Some(&volumes)).await
+                };
+                match found(disks)? {
                     Some(disks) => all.push(self.of_server(&server, disks)?),
                     None => tracing::debug!(server = server.id, "it went while it was listed"),
                 }
@@ -185,14 +190,15 @@ impl Cloud {
         for one in &attached {
             let known = known.and_then(|all| all.iter().find(|it| it.id == one.volume));
             let size = match known {
-                Some(volume) => volume.size,
-                None => self.session.volume(&one.volume).await?.size,
+                Some(volume) => Some(volume.size),
+                None => found(self.session.volume(&one.volume).await)?.map(|it| it.size),
             };
+            // Nova may list one that Cinder has no more: then there is nothing to take.
+            let volume = || self.reference(ResourceKind::Volume, &one.volume);
+            let boot = disks.is_empty();
             disks.push(Disk {
-                name: one.name(),
-                volume: Some(self.reference(ResourceKind::Volume, &one.volume)?),
-                size: size.saturating_mul(GIB),
-                boot: disks.is_empty(),
+                volume: size.map(|_| volume()).transpose()?,
+                ..local(&one.name(), size.unwrap_or(0).saturating_mul(GIB), boot)
             });
         }
         if flavor.ephemeral > 0 {

@@ -73,11 +73,14 @@ impl Cloud {
         let on_hypervisor = server.image_id().is_some();
         let mut volumes = Vec::new();
         for one in &attached {
-            volumes.push(self.session.volume(&one.volume).await?);
+            volumes.extend(found(self.session.volume(&one.volume).await)?);
         }
         let short_of = match volumes.first() {
-            Some(boots) if !on_hypervisor => lacks(|name| boots.image_property(name)),
-            _ => Some(ON_HYPERVISOR.to_owned()),
+            _ if on_hypervisor => Some(ON_HYPERVISOR.to_owned()),
+            Some(boots) if volumes.len() == attached.len() => {
+                lacks(|name| boots.image_property(name))
+            }
+            _ => Some("one of its volumes is not in Cinder".to_owned()),
         };
         let can = if short_of.is_none() {
             Some(WHOLE)

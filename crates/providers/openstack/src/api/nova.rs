@@ -23,6 +23,8 @@ const TAGGED_ATTACH: Version = Version::new(2, 49);
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Server {
     pub(crate) id: String,
+    /// Nova does not know it while it cannot reach the server's cell.
+    #[serde(default)]
     pub(crate) name: String,
     pub(crate) status: String,
     pub(crate) created: Option<String>,
@@ -288,6 +290,11 @@ impl Server {
             && self.task.is_none()
             // 4: shut down; 0: nobody has asked the hypervisor yet.
             && matches!(self.power, None | Some(0 | 4))
+    }
+
+    /// Whether Nova cannot reach what knows more of it than its id.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        self.status == "UNKNOWN"
     }
 
     pub(crate) fn has_failed(&self) -> bool {

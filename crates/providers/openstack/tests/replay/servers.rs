@@ -1,8 +1,11 @@
 use serde_json::{Value, json};
 use stillpoint_core::{
-    Capture, Consistency, CopyKind, Detail, ErrorKind, Labels, Power, ResourceRef, World,
+    Capture, Consistency, CopyKind, Detail, ErrorKind, Labels, Power, ResourceKind, ResourceRef,
+    World,
 };
-use stillpoint_iaas::{NewDisk, Observation, Operation, Output, Provider, Ticket};
+use stillpoint_iaas::{
+    Filter, NewDisk, Observation, Operation, Output, Provider, ProviderExt, Ticket,
+};
 use stillpoint_openstack::{Launch, Networks, OpenStack};
 
 use crate::bed::{config, key, observe, on_volumes, provider, reference, submit, take, volume};
@@ -417,4 +420,52 @@ async fn a_rebuilt_root_disk_is_done_when_its_instance_is_off_again() {
         let seen = observe(&prod, &revert).await;
         assert!(matches!(seen, Observation::Done { .. }), "{seen:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_is_listed_whatever_became_of_its_volumes_and_its_cell() {
+    let replay = Replay::new().await;
+    with_server(&replay, "ACTIVE", None, "".into());
+    with_attached(
+        &replay,
+        json!([
+            {"volumeId": "v", "device": "/dev/vda"},
+            {"volumeId": "stale", "device": "/dev/vdb"},
+        ]),
+    );
+    let one = volume("v", "in-use", &[SERVER]);
+    let path = on_volumes("/volumes/v");
+    replay.on("GET", &path, Answer::new(200, json!({"volume": &one})));
+    let listed = json!({"volumes": [one]});
+    let path = on_volumes("/volumes/detail");
+    replay.on("GET", &path, Answer::new(200, listed));
+    let limits = Answer::recorded("05-live-snapshots-quota-paging-tokens", 35);
+    replay.on("GET", &on_volumes("/limits"), limits);
+    let mut server = Answer::recorded("01-image-backed", 12).body["server"].take();
+    server["image"] = "".into();
+    let down = json!({"id": "d", "status": "UNKNOWN", "links": []});
+    let servers = json!({"servers": [server, down]});
+    let path = "/compute/v2.1/servers/detail";
+    replay.on("GET", path, Answer::new(200, servers));
+    let of_down = "/compute/v2.1/servers/d/os-volume_attachments";
+    replay.on("GET", of_down, Answer::new(500, Value::Null));
+
+    let prod = provider(&replay);
+    let all = prod.list_all(&Filter::kind(ResourceKind::Instance)).await;
+    let all = all.unwrap();
+    let ids: Vec<_> = all.iter().map(|it| it.reference.id()).collect();
+    assert_eq!(ids, [SERVER, "d"]);
+    let described = prod.describe(&instance()).await.unwrap();
+    assert_eq!(described.fingerprint, all[0].fingerprint);
+    let Detail::Instance { disks, .. } = described.detail else {
+        panic!()
+    };
+    let disks: Vec<_> = disks
+        .iter()
+        .map(|it| (it.volume.is_some(), it.size))
+        .collect();
+    assert_eq!(disks, [(true, 1 << 30), (false, 0)]);
+    let outlook = prod.outlook(&instance()).await.unwrap();
+    assert_eq!(outlook.can, None);
+    assert!(outlook.short_of.unwrap().contains("not in Cinder"));
 }
