@@ -57,7 +57,8 @@ impl Ask<'_> {
             return Ok(Observation::Absent);
         }
         let left = self.going_along(id).await?;
-        if let Some(stuck) = left.iter().find(|snapshot| snapshot.has_failed())
+        // Cinder took each of them: what does not go was given up.
+        if let Some(stuck) = left.iter().find(|snapshot| snapshot.status != "deleting")
             && self.ticket.is_some()
         {
             let why = format!("snapshot {} is in state `{}`", stuck.id, stuck.status);

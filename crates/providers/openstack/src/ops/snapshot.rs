@@ -182,7 +182,28 @@ impl Ask<'_> {
         {
             return self.observe_deleted_member(snapshot, &of, seen).await;
         }
-        Ok(deleted(snapshot, seen.map(|seen| seen.status), self.ticket))
+        let said = deleted(snapshot, seen.map(|seen| seen.status), self.ticket);
+        let Observation::Failed { left, error } = said else {
+            return Ok(said);
+        };
+        let mut volumes = self.cloud.session.volumes().await?;
+        volumes.retain(|it| it.snapshot_id.as_deref() == Some(id));
+        if volumes.is_empty() {
+            return Ok(Observation::Failed { left, error });
+        }
+        let ids: Vec<_> = volumes.iter().map(|it| it.id.as_str()).collect();
+        let what = format!(
+            "its storage keeps it for what is made from it: volume {}",
+            ids.join(", ")
+        );
+        let needed = Error::new(ErrorKind::Precondition, what)
+            .on(snapshot.clone())
+            .leaving(error.world())
+            .advise("Delete those volumes first, or make them independent of it");
+        Ok(Observation::Failed {
+            left,
+            error: needed,
+        })
     }
 }
 

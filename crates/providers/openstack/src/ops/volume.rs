@@ -1,4 +1,4 @@
-use stillpoint_core::{Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result};
+use stillpoint_core::{Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result, World};
 use stillpoint_iaas::{Observation, Output, Ticket};
 
 use super::Ask;
@@ -138,8 +138,13 @@ pub(super) fn deleted(
 ) -> Observation {
     let refused = |status: &str| {
         let what = format!("Cinder did not delete it, and left it in state `{status}`");
+        let world = match status {
+            "available" => World::Untouched,
+            _ => World::Changed,
+        };
         let error = failed(what)
             .on(of.clone())
+            .leaving(world)
             .advise("Remove what depends on it (volumes made from it), then delete it again");
         Observation::Failed {
             error,

@@ -192,6 +192,9 @@ async fn a_delete_that_cinder_gave_up_has_failed() {
     };
     let path = on_volumes("/snapshots/a");
     let (prod, key, ticket) = (provider(&replay), key(), Ticket::new("a"));
+    let volumes = on_volumes("/volumes/detail");
+    let none = json!({"volumes": []});
+    replay.on("GET", &volumes, Answer::new(200, none));
     for (status, expected) in [
         ("deleting", "running"),
         ("available", "failed"),
@@ -208,12 +211,33 @@ async fn a_delete_that_cinder_gave_up_has_failed() {
         let seen = prod.observe(&key, &delete, Some(&ticket)).await.unwrap();
         let seen = match seen {
             Observation::Running { .. } => "running",
-            Observation::Failed { .. } => "failed",
+            Observation::Failed { error, .. } => {
+                assert_eq!(error.world(), World::Untouched);
+                assert_ne!(error.retry(), Retry::Never);
+                "failed"
+            }
             Observation::Done { .. } => "done",
             other => panic!("{other:?}"),
         };
         assert_eq!(seen, expected);
     }
+    // As a store that clones does it, while there are clones.
+    let mut clone = volume("clone", "available", &[]);
+    clone["snapshot_id"] = "a".into();
+    let kept = json!({"snapshot": snapshot("a", "available", "k")});
+    replay.instead("GET", &path, Answer::new(200, kept));
+    let listed = json!({"volumes": [clone]});
+    replay.instead("GET", &volumes, Answer::new(200, listed));
+    let seen = prod.observe(&key, &delete, Some(&ticket)).await.unwrap();
+    let Observation::Failed { error, .. } = seen else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(error.kind(), ErrorKind::Precondition);
+    assert_eq!(
+        (error.retry(), error.world()),
+        (Retry::Never, World::Untouched)
+    );
+    assert!(error.message().contains("volume clone"), "{error}");
 }
 
 #[tokio::test]
