@@ -1,5 +1,5 @@
 use serde_json::json;
-use stillpoint_core::{Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result};
+use stillpoint_core::{Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result, Retry};
 use stillpoint_iaas::{NewDisk, Observation, Output, Ticket};
 
 use super::Ask;
@@ -9,8 +9,11 @@ use crate::api::nova::{Attached, KEEP_VOLUMES};
 use crate::cloud::{done, found, running};
 use crate::config::Service;
 use crate::launch::{Launch, Networks};
-use crate::made::{Made, Stage, observe};
+use crate::made::{Made, Stage, failed, observe};
 use crate::marks;
+
+/// The state of what Nova deletes only later (`reclaim_instance_interval`).
+const KEPT: &str = "SOFT_DELETED";
 
 impl Ask<'_> {
     pub(super) async fn create_instance(
@@ -125,7 +128,10 @@ impl Ask<'_> {
                     _ if server.has_failed() => {
                         Stage::Failed(format!("Nova could not make it: {}", server.why()))
                     }
-                    "BUILD" | "DELETED" | "SOFT_DELETED" => Stage::Running(None),
+                    KEPT => {
+                        Stage::Failed("it was deleted, and Nova keeps it for a while".to_owned())
+                    }
+                    "BUILD" | "DELETED" => Stage::Running(None),
                     _ if server.task.as_deref() == Some("deleting") => Stage::Running(None),
                     _ => Stage::Ready,
                 },
@@ -170,7 +176,15 @@ impl Ask<'_> {
             }
             session.keep(id, &one.volume).await.map_err(on)?;
         }
-        found(session.delete_server(id).await).map_err(on)?;
+        // Else a Nova that reclaims the deleted later would keep it, and its volumes, until then.
+        let forced = session.act_with(id, json!({ "forceDelete": null })).await;
+        let deleted = match forced {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Permission) => {
+                session.delete_server(id).await
+            }
+            other => other,
+        };
+        found(deleted).map_err(on)?;
         let volumes: Vec<_> = attached.into_iter().map(|one| one.volume).collect();
         Ok(self.ticket(&volumes.join(" ")))
     }
@@ -199,11 +213,22 @@ impl Ask<'_> {
         let session = &self.cloud.session;
         if let Some(seen) = found(session.server(id).await)? {
             let going = seen.task.as_deref() == Some("deleting") || seen.status == "DELETED";
+            if self.ticket.is_some() && seen.status == KEPT && seen.task.is_none() {
+                let what = "Nova deleted it, and keeps it until it reclaims it".to_owned();
+                let error = failed(what)
+                    .retry_with(Retry::Never)
+                    .on(instance.clone())
+                    .advise("Have the operator allow the project `os-deferred-delete:force`");
+                return Ok(Observation::Failed {
+                    error,
+                    left: Vec::new(),
+                });
+            }
             return Ok(if going || (self.ticket.is_some() && !seen.has_failed()) {
                 running()
             } else if self.ticket.is_some() {
                 Observation::Failed {
-                    error: crate::made::failed(format!("Nova did not delete it: {}", seen.why()))
+                    error: failed(format!("Nova did not delete it: {}", seen.why()))
                         .on(instance.clone()),
                     left: Vec::new(),
                 }

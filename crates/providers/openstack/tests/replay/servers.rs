@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use stillpoint_core::{
     Capture, Consistency, CopyKind, Detail, ErrorKind, Labels, Power, ResourceKind, ResourceRef,
-    World,
+    Retry, World,
 };
 use stillpoint_iaas::{
     Filter, NewDisk, Observation, Operation, Output, Provider, ProviderExt, Ticket,
@@ -219,6 +219,8 @@ async fn a_volume_that_would_go_with_its_instance_is_kept() {
     let keep = on_server("/os-volume_attachments/v");
     replay.on("PUT", &keep, Answer::new(202, Value::Null));
     replay.on("DELETE", &on_server(""), Answer::new(204, Value::Null));
+    let no = json!({"forbidden": {"code": 403, "message": "Policy doesn't allow it"}});
+    replay.on("POST", &on_server("/action"), Answer::new(403, no));
     let delete = Operation::DeleteInstance {
         instance: instance(),
     };
@@ -471,4 +473,52 @@ async fn a_server_is_listed_whatever_became_of_its_volumes_and_its_cell() {
     let outlook = prod.outlook(&instance()).await.unwrap();
     assert_eq!(outlook.can, None);
     assert!(outlook.short_of.unwrap().contains("not in Cinder"));
+}
+
+#[tokio::test]
+async fn an_instance_is_deleted_for_good_or_told_to_be_kept() {
+    let replay = Replay::new().await;
+    with_attached(&replay, json!([]));
+    let action = on_server("/action");
+    replay.on("POST", &action, Answer::new(202, Value::Null));
+    let delete = Operation::DeleteInstance {
+        instance: instance(),
+    };
+    let prod = provider(&replay);
+    submit(&prod, &delete).await.unwrap();
+    let forced = json!({"forceDelete": null});
+    assert_eq!(replay.asked("POST", &action)[0].body, forced);
+    assert!(replay.asked("DELETE", &on_server("")).is_empty());
+
+    // As where the project may not do that.
+    let ticket = Ticket::new("");
+    with_server(&replay, "ACTIVE", Some("soft-deleting"), Value::Null);
+    let seen = prod.observe(&key(), &delete, Some(&ticket)).await.unwrap();
+    assert!(matches!(seen, Observation::Running { .. }), "{seen:?}");
+    with_server(&replay, "SOFT_DELETED", None, Value::Null);
+    let seen = prod.observe(&key(), &delete, Some(&ticket)).await.unwrap();
+    let Observation::Failed { error, .. } = seen else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(
+        (error.retry(), error.world()),
+        (Retry::Never, World::Changed)
+    );
+    assert!(error.advice().unwrap().contains("os-deferred-delete"));
+    // It is not waited for by who makes it, either.
+    let mut kept = Answer::recorded("01-image-backed", 12).body["server"].take();
+    kept["status"] = "SOFT_DELETED".into();
+    kept["metadata"]["stillpoint.key"] = key().as_str().into();
+    let all = Answer::new(200, json!({"servers": [kept]}));
+    replay.on("GET", "/compute/v2.1/servers/detail", all);
+    let create = Operation::CreateInstance {
+        name: "web1".into(),
+        labels: Labels::new(),
+        disks: Vec::new(),
+    };
+    let seen = observe(&prod, &create).await;
+    assert!(matches!(seen, Observation::Failed { .. }), "{seen:?}");
+    // Nobody knows who did it: it is asked for again.
+    let seen = observe(&prod, &delete).await;
+    assert!(matches!(seen, Observation::Absent), "{seen:?}");
 }
