@@ -74,14 +74,10 @@ impl Builder {
             session: Session::new(self.config, self.at_once, self.timeout)?,
             name: self.name,
             launch: self.launch,
+            settle: self.settle,
             leases: Leases::default(),
             carried: Carried::default(),
         };
-        Ok(OpenStack::of(
-            cloud,
-            self.at_once,
-            self.settle,
-            self.timeout,
-        ))
+        Ok(OpenStack::of(cloud, self.at_once, self.timeout))
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Cloud {
     pub(crate) name: String,
     pub(crate) session: Session,
     pub(crate) launch: Launch,
+    /// How long after a call that was cut off its effect may still show.
+    pub(crate) settle: Duration,
     pub(crate) leases: Leases,
     pub(crate) carried: Carried,
 }

@@ -25,7 +25,6 @@ use crate::outlook::EACH;
 pub struct OpenStack {
     cloud: Arc<Cloud>,
     at_once: u32,
-    settle: Duration,
     timeout: Duration,
 }
 
@@ -106,11 +105,10 @@ impl OpenStack {
         self.cloud.read_image(image, range).await
     }
 
-    pub(crate) fn of(cloud: Cloud, at_once: u32, settle: Duration, timeout: Duration) -> Self {
+    pub(crate) fn of(cloud: Cloud, at_once: u32, timeout: Duration) -> Self {
         Self {
             cloud: Arc::new(cloud),
             at_once,
-            settle,
             timeout,
         }
     }
@@ -135,7 +133,7 @@ impl Provider for OpenStack {
     async fn capabilities(&self) -> Result<Capabilities> {
         Ok(Capabilities {
             identity: Identity::Findable {
-                settle: self.settle,
+                settle: self.cloud.settle,
             },
             operations: BTreeSet::from(SUPPORTED),
             snapshots: BTreeMap::from([

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use stillpoint_core::{
     CopyKind, Error, ErrorKind, Labels, ResourceKind, ResourceRef, Result, World,
 };
@@ -177,6 +178,13 @@ impl Ask<'_> {
                 left,
             })
         };
+        let lists = images.iter().filter_map(|it| it.created_at.as_deref());
+        let made = unmarked.iter().filter_map(|it| it.created_at.as_deref());
+        if let Some(last) = lists.chain(made).filter_map(|at| time(Some(at))).max()
+            && self.may_go_on(last)
+        {
+            return Ok(running());
+        }
         if !images.is_empty() || !unmarked.is_empty() {
             return failure("it was cut off before all of it had its marks", left);
         }
@@ -200,6 +208,13 @@ impl Ask<'_> {
             return Ok(running());
         }
         self.whole(take, &parts, left)
+    }
+
+    /// Whether Nova may still be at it: it goes on when whoever asked is gone, volume by volume,
+    /// and makes the image last.
+    fn may_go_on(&self, last: Timestamp) -> bool {
+        let since = Timestamp::now().duration_since(last);
+        since.unsigned_abs() < self.cloud.settle
     }
 
     fn whole(
