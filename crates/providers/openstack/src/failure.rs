@@ -202,6 +202,8 @@ fn message(body: &Value) -> String {
         inner["message"].as_str()
     };
     let text = direct.or_else(nested).or(body.as_str()).unwrap_or_default();
+    // Nova's own faults are named so, and that is no HTML.
+    let text = text.replace("<class '", "'").replace("'>", "'");
     let mut shown = String::new();
     let mut in_tag = false;
     for c in text.chars() {
@@ -301,11 +303,14 @@ mod tests {
     }
 
     #[test]
-    fn html_and_control_characters_are_not_shown() {
+    fn html_and_control_characters_are_not_shown_and_faults_are() {
         let body =
             json!({"message": "Not\u{1b}[2J found<br /><br />\n\n", "code": "404 Not Found"});
         let shown = error(404, body).to_string();
         assert!(shown.contains("Not [2J found."), "{shown}");
+        let body = json!({"computeFault": {"message": "Report this\n<class 'a.B_Remote'>"}});
+        let shown = error(500, body).to_string();
+        assert!(shown.contains("Report this 'a.B_Remote'"), "{shown}");
     }
 
     proptest! {

@@ -80,8 +80,10 @@
 //! `createImage`; it is complete when the image is active *and* the server's task is over. A
 //! snapshot remembers its server's flavor, networks and key pair, for whoever launches from it.
 //!
-//! An instance that Nova freezes is taken whole, by `createImage`, too: Nova thaws it when Cinder
-//! has all of its volumes. Whether it was to be frozen is read from the image that Nova makes,
+//! An instance that is to be frozen is taken whole, by `createImage`, too: Nova thaws it when Cinder
+//! has all of its volumes. What need not be frozen is taken by Cinder: where the agent in a guest is
+//! down, Nova would take nothing. (A Cinder that has Nova take snapshots, as its NFS driver does,
+//! cannot take such an instance either while it runs.) Whether it was to be frozen is read from the image that Nova makes,
 //! which has the properties of the instance as it was launched, and not from what is said of its
 //! image today. That image is only a list, and is deleted again.
 //!

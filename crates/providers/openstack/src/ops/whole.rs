@@ -7,6 +7,7 @@
 //! only the list.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use stillpoint_core::{
@@ -17,6 +18,7 @@ use stillpoint_iaas::{DiskOf, Observation, Output, TakeSnapshot, TakenPart, Tick
 use super::snapshot::{FROZEN, check_limits, mark_of, output, stage};
 use super::{Ask, root_of};
 use crate::api::cinder::Snapshot;
+use crate::api::glance::Image;
 use crate::api::nova::Server;
 use crate::cloud::{GIB, running, time};
 use crate::leases::busy;
@@ -54,6 +56,11 @@ impl Ask<'_> {
                 .map_err(|error| on(error.leaving(World::Unknown)))?;
             return Ok(self.ticket(id));
         }
+        if take.quiesce.is_none() {
+            metadata.insert(marks::CAPTURE.into(), mark_of(server.is_off()).into());
+            self.take_each(take, &metadata).await?;
+            return Ok(self.ticket(id));
+        }
         // It is only a list: among its properties the labels could be some that Nova reads.
         let own = marks::metadata(self.key, &Labels::new())?;
         let image = match session.create_image(id, &name, &own).await {
@@ -81,6 +88,27 @@ impl Ask<'_> {
             .await
             .map_err(|error| on(error.leaving(World::Unknown)))?;
         Ok(self.ticket(id))
+    }
+
+    /// Takes one volume after another: nobody asks for them to be frozen, and Nova would not take
+    /// them where it cannot.
+    async fn take_each(
+        &self,
+        take: &TakeSnapshot,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        for (number, part) in take.parts.iter().enumerate() {
+            let on = |error: Error| error.on(part.volume.clone());
+            let id = self.volume_id(&part.volume)?;
+            let session = &self.cloud.session;
+            match session.create_snapshot(id, &take.name, metadata).await {
+                Ok(_) => {}
+                Err(error) if number == 0 => return Err(on(error)),
+                // Those before it are found by the key.
+                Err(error) => return Err(on(error.leaving(World::Unknown))),
+            }
+        }
+        Ok(())
     }
 
     /// Gives each what tells that it is ours, and then the name that was asked for.
@@ -140,9 +168,11 @@ impl Ask<'_> {
             .advise("Ask for each volume by itself, power it off before, or mend its image"))
     }
 
-    /// Nova's own fault, and nothing made: then it was the freezing, which comes first.
+    /// A fault that the hypervisor's side of Nova told, and nothing made: then it was the freezing,
+    /// the only thing that side is asked for.
     async fn not_frozen(&self, error: Error, image: &str) -> Error {
-        let theirs = error.message().contains("answered 500");
+        let said = error.message();
+        let theirs = said.contains("answered 500") && said.contains("_Remote'");
         let nothing = async { Ok::<_, Error>(self.unmarked(image).await?.is_empty()) };
         if !theirs || !matches!(nothing.await, Ok(true)) {
             return error;
@@ -178,43 +208,38 @@ impl Ask<'_> {
                 left,
             })
         };
-        let lists = images.iter().filter_map(|it| it.created_at.as_deref());
-        let made = unmarked.iter().filter_map(|it| it.created_at.as_deref());
-        if let Some(last) = lists.chain(made).filter_map(|at| time(Some(at))).max()
-            && self.may_go_on(last)
-        {
+        // What is new may not be all.
+        let settle = self.cloud.settle;
+        let new = |all: &[Snapshot]| {
+            all.iter()
+                .any(|it| is_new(it.created_at.as_deref(), settle))
+        };
+        let lists = |it: &Image| is_new(it.created_at.as_deref(), settle);
+        if new(&unmarked) || images.iter().any(lists) {
             return Ok(running());
         }
         if !images.is_empty() || !unmarked.is_empty() {
             return failure("it was cut off before all of it had its marks", left);
+        }
+        let moves = |it: &Snapshot| matches!(stage(it), Stage::Running(_));
+        if marked.iter().any(moves) {
+            return Ok(running());
         }
         let mut parts = Vec::new();
         for part in &take.parts {
             let of = |it: &&Snapshot| it.volume_id == part.volume.id();
             match marked.iter().find(of) {
                 Some(snapshot) => parts.push(snapshot),
+                None if self.ticket.is_none() && new(&marked) => return Ok(running()),
                 None => return failure("a volume of it was not taken", left),
             }
         }
-        let mut moves = false;
         for snapshot in &parts {
-            match stage(snapshot) {
-                Stage::Failed(why) => return failure(&why, left),
-                Stage::Running(_) => moves = true,
-                Stage::Ready => {}
+            if let Stage::Failed(why) = stage(snapshot) {
+                return failure(&why, left);
             }
         }
-        if moves {
-            return Ok(running());
-        }
         self.whole(take, &parts, left)
-    }
-
-    /// Whether Nova may still be at it: it goes on when whoever asked is gone, volume by volume,
-    /// and makes the image last.
-    fn may_go_on(&self, last: Timestamp) -> bool {
-        let since = Timestamp::now().duration_since(last);
-        since.unsigned_abs() < self.cloud.settle
     }
 
     fn whole(
@@ -260,4 +285,11 @@ impl Ask<'_> {
             self.key.to_string()
         }
     }
+}
+
+/// Whether it was made so lately that more may come: Nova goes on when whoever asked is gone, volume
+/// by volume, and makes the image last.
+fn is_new(created_at: Option<&str>, settle: Duration) -> bool {
+    let since = |at| Timestamp::now().duration_since(at).unsigned_abs();
+    time(created_at).is_some_and(|at| since(at) < settle)
 }

@@ -72,4 +72,16 @@ async fn with_the_properties_and_no_agent_nova_fails_and_nothing_is_left() {
     );
     assert!(error.message().contains("could not freeze"), "{error}");
     assert_eq!(bed.items(), before);
+
+    // With no demands Cinder takes it. The lab's has Nova do that, which freezes there, too, and
+    // Cinder tells no reason; nothing is left of it.
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&bed, &folder.path().join("state"));
+    tokio::spawn(engine.run());
+    let job = finish(&engine, &Request::Take(Take::of(web))).await;
+    let error = job.unwrap_err();
+    assert_eq!(error.world(), World::RolledBack, "{error}");
+    assert!(error.message().contains("in state `error`"), "{error}");
+    assert_eq!(bed.items(), before);
+    engine.shutdown(Duration::from_secs(5)).await;
 }

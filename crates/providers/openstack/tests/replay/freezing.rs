@@ -215,6 +215,80 @@ async fn a_freeze_that_nova_could_not_do_is_told_as_that() {
         (error.kind(), error.world()),
         (ErrorKind::Precondition, World::Untouched)
     );
+    // A fault of another kind is no matter of freezing.
+    let fault = json!({"computeFault": {"code": 500, "message":
+        "Unexpected API Error.\n<class 'cinderclient.exceptions.ClientException'>"}});
+    replay.instead("POST", &on_server("/action"), Answer::new(500, fault));
+    let error = submit(&provider(&replay), &take(FREEZE)).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.world()),
+        (ErrorKind::Unavailable, World::Unknown)
+    );
+}
+
+#[tokio::test]
+async fn what_need_not_be_frozen_is_taken_by_cinder_though_nova_would_freeze_it() {
+    let replay = cloud(both()).await;
+    let prod = provider(&replay);
+    let post = on_volumes("/snapshots");
+    let made = Answer::recorded("05-live-snapshots-quota-paging-tokens", 1);
+    replay.on("POST", &post, made.clone());
+    submit(&prod, &take(None)).await.unwrap();
+    assert!(replay.asked("POST", &on_server("/action")).is_empty());
+    let asked = replay.asked("POST", &post);
+    let of: Vec<_> = asked
+        .iter()
+        .map(|it| it.body["snapshot"]["volume_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(of, [ROOT, DATA]);
+
+    // By the key alone: what is new may not be all.
+    let all = on_volumes("/snapshots/detail");
+    let now = jiff::Timestamp::now();
+    let now = now.strftime("%Y-%m-%dT%H:%M:%S.000000").to_string();
+    let with = |count: usize, status: &str, at: &str| {
+        let of = asked.iter().take(count).enumerate().map(|(number, it)| {
+            let mut one = it.body["snapshot"].clone();
+            one["id"] = number.to_string().into();
+            one["status"] = status.into();
+            one["size"] = 1.into();
+            one["created_at"] = at.into();
+            one
+        });
+        let listed = json!({"snapshots": of.collect::<Vec<_>>()});
+        replay.instead("GET", &all, Answer::new(200, listed));
+    };
+    let old = "2026-11-21T00:03:14.000000";
+    for (count, status, at) in [
+        (1, "available", &*now),
+        (1, "creating", old),
+        (2, "creating", old),
+    ] {
+        with(count, status, at);
+        let seen = observe(&prod, &take(None)).await;
+        assert!(matches!(seen, Observation::Running { .. }), "{seen:?}");
+    }
+    with(1, "available", old);
+    let Observation::Failed { left, .. } = observe(&prod, &take(None)).await else {
+        panic!("it failed");
+    };
+    assert_eq!(left.len(), 1);
+    with(2, "available", &now);
+    let Observation::Done { output, .. } = observe(&prod, &take(None)).await else {
+        panic!("it is done");
+    };
+    let Output::Snapshot(taken) = output else {
+        panic!("{output:?}");
+    };
+    assert_eq!(taken.parts.len(), 2);
+    assert_eq!(taken.consistency, Consistency::Crash);
+
+    // The second is refused: the first is there.
+    replay.instead("POST", &post, made);
+    let full = Answer::recorded("05-live-snapshots-quota-paging-tokens", 33);
+    replay.on("POST", &post, full);
+    let error = submit(&prod, &take(None)).await.unwrap_err();
+    assert_eq!(error.world(), World::Unknown);
 }
 
 #[tokio::test]
