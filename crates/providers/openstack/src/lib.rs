@@ -78,7 +78,9 @@
 //! The quota of snapshots is looked at for all volumes of an instance before the first is taken.
 //! Volumes are taken while in use, too. The root disk of an image-backed server is taken by
 //! `createImage`; it is complete when the image is active *and* the server's task is over. A
-//! snapshot remembers its server's flavor, networks and key pair, for whoever launches from it.
+//! snapshot remembers its server's flavor, networks and key pair, for whoever launches from it, and
+//! which disk it was there, though the image is gone that listed it (`stillpoint.instance`, `.disk`,
+//! `.boot`).
 //!
 //! An instance that is to be frozen is taken whole, by `createImage`, too: Nova thaws it when Cinder
 //! has all of its volumes. What need not be frozen is taken by Cinder: where the agent in a guest is

@@ -25,6 +25,15 @@ pub(crate) const KEY_PAIR: &str = "stillpoint.key_pair";
 /// The networks of the server that a snapshot was taken of, with spaces between.
 pub(crate) const NETWORKS: &str = "stillpoint.networks";
 
+/// The server that a snapshot's volume was attached to.
+pub(crate) const INSTANCE: &str = "stillpoint.instance";
+
+/// What the volume was called there.
+pub(crate) const DISK: &str = "stillpoint.disk";
+
+/// Whether the server booted from it: `yes` or `no`.
+pub(crate) const BOOT: &str = "stillpoint.boot";
+
 /// The key of the operation that reverted a volume last.
 pub(crate) const REVERTED: &str = "stillpoint.reverted";
 

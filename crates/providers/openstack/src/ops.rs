@@ -8,6 +8,7 @@ mod instance;
 mod labels;
 mod member;
 mod power;
+mod remembered;
 mod revert;
 mod root;
 mod snapshot;

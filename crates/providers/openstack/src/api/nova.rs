@@ -284,6 +284,12 @@ impl Server {
             .map(|it| it.addr.as_str())
     }
 
+    /// Whether it boots from this one of its volumes.
+    pub(crate) fn boots_from(&self, volume: &str, attached: &[Attached]) -> bool {
+        let first = attached.iter().min_by_key(|it| it.order());
+        self.image_id().is_none() && first.is_some_and(|it| it.volume == volume)
+    }
+
     /// Whether nothing of it writes.
     pub(crate) fn is_off(&self) -> bool {
         matches!(self.status.as_str(), "SHUTOFF" | "SHELVED" | "SHELVED_OFFLOADED")

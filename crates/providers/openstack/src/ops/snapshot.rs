@@ -6,6 +6,7 @@ use stillpoint_core::{
 };
 use stillpoint_iaas::{Observation, Output, TakeSnapshot, TakenPart, TakenSnapshot, Ticket};
 
+use super::remembered::disk_marks;
 use super::volume::deleted;
 use super::whole::is_whole;
 use super::{Ask, root_of};
@@ -104,27 +105,16 @@ impl Ask<'_> {
             };
             still &= server.is_off();
             marks.extend(self.server_marks(&server).await?);
+            let attached = found(self.cloud.session.attached(&server.id).await)?;
+            marks.extend(disk_marks(
+                &server,
+                &attached.unwrap_or_default(),
+                &volume.id,
+            ));
         }
         still &= volume.attachments.is_empty() == (volume.status != "in-use");
         marks.insert(marks::CAPTURE.into(), mark_of(still).into());
         Ok(marks)
-    }
-
-    /// What an instance like this one needs, as far as it fits into metadata.
-    pub(super) async fn server_marks(&self, server: &Server) -> Result<BTreeMap<String, String>> {
-        let networks = found(self.cloud.session.networks(&server.id).await)?;
-        let known = [
-            (marks::FLAVOR, server.flavor.original_name.clone()),
-            (marks::KEY_PAIR, server.key_name.clone()),
-            (marks::NETWORKS, networks.map(|networks| networks.join(" "))),
-        ];
-        let known = known
-            .into_iter()
-            .filter_map(|(mark, value)| Some((mark, value?)));
-        let fitting = known.filter(|(_, value)| value.chars().count() <= marks::LONGEST);
-        Ok(fitting
-            .map(|(mark, value)| (mark.to_owned(), value))
-            .collect())
     }
 
     pub(super) async fn delete_snapshot(self, snapshot: &ResourceRef) -> Result<Ticket> {

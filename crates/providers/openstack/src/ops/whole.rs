@@ -15,11 +15,12 @@ use stillpoint_core::{
 };
 use stillpoint_iaas::{DiskOf, Observation, Output, TakeSnapshot, TakenPart, Ticket};
 
+use super::remembered::disk_marks;
 use super::snapshot::{FROZEN, check_limits, mark_of, output, stage};
 use super::{Ask, root_of};
 use crate::api::cinder::Snapshot;
 use crate::api::glance::Image;
-use crate::api::nova::Server;
+use crate::api::nova::{Attached, Server};
 use crate::cloud::{GIB, running, time};
 use crate::leases::busy;
 use crate::made::{Stage, failed};
@@ -44,21 +45,23 @@ impl Ask<'_> {
         let session = &self.cloud.session;
         let mut metadata = marks::metadata(self.key, &take.labels)?;
         let server = session.server(id).await.map_err(on)?;
-        let group = self.check_whole(&server, take).await.map_err(on)?;
+        let attached = session.attached(id).await.map_err(on)?;
+        let group = self.check_whole(&server, &attached, take).await;
+        let group = group.map_err(on)?;
+        let of = |volume: &str| disk_marks(&server, &attached, volume);
         metadata.extend(self.server_marks(&server).await.map_err(on)?);
         let name = self.image_name(take);
         if let Some(group) = group {
             metadata.insert(marks::CAPTURE.into(), mark_of(server.is_off()).into());
             let taken = session.take_group(&group, &name).await.map_err(on)?;
-            let ids: Vec<_> = taken.into_iter().map(|it| it.id).collect();
-            self.mark_all(&ids, take, &metadata)
+            self.mark_all(&taken, take, &metadata, of)
                 .await
                 .map_err(|error| on(error.leaving(World::Unknown)))?;
             return Ok(self.ticket(id));
         }
         if take.quiesce.is_none() {
             metadata.insert(marks::CAPTURE.into(), mark_of(server.is_off()).into());
-            self.take_each(take, &metadata).await?;
+            self.take_each(take, &metadata, of).await?;
             return Ok(self.ticket(id));
         }
         // It is only a list: among its properties the labels could be some that Nova reads.
@@ -78,9 +81,11 @@ impl Ask<'_> {
                 mark_of(server.is_off())
             };
             metadata.insert(marks::CAPTURE.into(), capture.into());
-            let mapped = seen.mapping().into_iter();
-            let ids: Vec<_> = mapped.filter_map(|it| it.snapshot_id).collect();
-            self.mark_all(&ids, take, &metadata).await?;
+            let mut taken = Vec::new();
+            for id in seen.mapping().into_iter().filter_map(|it| it.snapshot_id) {
+                taken.push(session.snapshot(&id).await?);
+            }
+            self.mark_all(&taken, take, &metadata, of).await?;
             session.delete_image(&image).await
         };
         // Whatever is lost from here on is found by the key.
@@ -96,12 +101,15 @@ impl Ask<'_> {
         &self,
         take: &TakeSnapshot,
         metadata: &BTreeMap<String, String>,
+        of: impl Fn(&str) -> BTreeMap<String, String>,
     ) -> Result<()> {
         for (number, part) in take.parts.iter().enumerate() {
             let on = |error: Error| error.on(part.volume.clone());
             let id = self.volume_id(&part.volume)?;
             let session = &self.cloud.session;
-            match session.create_snapshot(id, &take.name, metadata).await {
+            let mut metadata = metadata.clone();
+            metadata.extend(of(id));
+            match session.create_snapshot(id, &take.name, &metadata).await {
                 Ok(_) => {}
                 Err(error) if number == 0 => return Err(on(error)),
                 // Those before it are found by the key.
@@ -114,29 +122,34 @@ impl Ask<'_> {
     /// Gives each what tells that it is ours, and then the name that was asked for.
     async fn mark_all(
         &self,
-        snapshots: &[String],
+        snapshots: &[Snapshot],
         take: &TakeSnapshot,
         metadata: &BTreeMap<String, String>,
+        of: impl Fn(&str) -> BTreeMap<String, String>,
     ) -> Result<()> {
         let session = &self.cloud.session;
-        for snapshot in snapshots {
-            session
-                .add_metadata("snapshots", snapshot, metadata)
-                .await?;
-            session.rename_snapshot(snapshot, &take.name).await?;
+        for Snapshot { id, volume_id, .. } in snapshots {
+            let mut metadata = metadata.clone();
+            metadata.extend(of(volume_id));
+            session.add_metadata("snapshots", id, &metadata).await?;
+            session.rename_snapshot(id, &take.name).await?;
         }
         Ok(())
     }
 
     /// Whether it can be taken; and the group, where Cinder is to do it.
-    async fn check_whole(&self, server: &Server, take: &TakeSnapshot) -> Result<Option<String>> {
+    async fn check_whole(
+        &self,
+        server: &Server,
+        attached: &[Attached],
+        take: &TakeSnapshot,
+    ) -> Result<Option<String>> {
         let session = &self.cloud.session;
         if server.image_id().is_some() {
             let what = "it was launched from an image, so Nova takes its root disk alone";
             return Err(Error::new(ErrorKind::Unsupported, what)
                 .advise("Ask for each volume by itself, without freezing"));
         }
-        let attached = session.attached(&server.id).await?;
         let asked = |id: &str| take.parts.iter().any(|part| part.volume.id() == id);
         if attached.len() != take.parts.len() || !attached.iter().all(|it| asked(&it.volume)) {
             let what = "Nova takes all volumes of an instance, and other ones are asked for";
@@ -146,15 +159,13 @@ impl Ask<'_> {
             return Err(busy(&format!("it is in task `{task}`")));
         }
         let mut volumes = Vec::new();
-        for one in &attached {
+        for one in attached {
             volumes.push(session.volume(&one.volume).await?);
         }
         let sizes: Vec<_> = volumes.iter().map(|it| it.size).collect();
         check_limits(&session.volume_limits().await?, &sizes)?;
-        let first = attached.iter().min_by_key(|it| it.order());
-        let boots = volumes
-            .iter()
-            .find(|it| first.is_some_and(|first| first.volume == it.id));
+        let mut all = volumes.iter();
+        let boots = all.find(|it| server.boots_from(&it.id, attached));
         let Some(why) = boots.and_then(|it| lacks(|name| it.image_property(name))) else {
             return Ok(None);
         };

@@ -54,8 +54,12 @@ async fn cloud(properties: Value) -> Replay {
     );
     let none = json!({"images": []});
     replay.on("GET", "/image/v2/images", Answer::new(200, none));
+    let listed = Answer::recorded(TAKEN, 7).body;
+    let listed = listed["snapshots"].as_array().unwrap();
     for id in snapshots() {
         let of = on_volumes(&format!("/snapshots/{id}"));
+        let seen = listed.iter().find(|it| it["id"] == id.as_str());
+        replay.on("GET", &of, Answer::new(200, json!({"snapshot": seen})));
         let kept = Answer::new(200, json!({"metadata": {}}));
         replay.on("POST", &format!("{of}/metadata"), kept);
         replay.on("PUT", &of, Answer::new(200, json!({"snapshot": {}})));
@@ -137,6 +141,16 @@ async fn both_properties_grant_a_frozen_snapshot_of_all_volumes() {
         let marks = &replay.asked("POST", &format!("{path}/metadata"))[0].body["metadata"];
         assert_eq!(marks["stillpoint.key"], key().as_str());
         assert_eq!(marks["purpose"], "test");
+        let (disk, boot) = if id == snapshots()[0] {
+            ("vda", "yes")
+        } else {
+            ("data", "no")
+        };
+        assert_eq!(marks["stillpoint.instance"], SERVER);
+        assert_eq!(
+            (&marks["stillpoint.disk"], &marks["stillpoint.boot"]),
+            (&json!(disk), &json!(boot))
+        );
         let renamed = &replay.asked("PUT", &path)[0].body["snapshot"]["name"];
         assert_eq!(renamed, "before");
     }
@@ -241,6 +255,11 @@ async fn what_need_not_be_frozen_is_taken_by_cinder_though_nova_would_freeze_it(
         .map(|it| it.body["snapshot"]["volume_id"].as_str().unwrap())
         .collect();
     assert_eq!(of, [ROOT, DATA]);
+    let disks: Vec<_> = asked
+        .iter()
+        .map(|it| it.body["snapshot"]["metadata"]["stillpoint.disk"].clone())
+        .collect();
+    assert_eq!(disks, ["vda", "data"]);
 
     // By the key alone: what is new may not be all.
     let all = on_volumes("/snapshots/detail");

@@ -106,6 +106,7 @@ async fn a_consistent_group_is_taken_at_one_instant() {
         let marks = &replay.asked("POST", &path)[0].body["metadata"];
         assert_eq!(marks["stillpoint.key"], key().as_str());
         assert_eq!(marks["stillpoint.capture"], "live");
+        assert_eq!(marks["stillpoint.instance"], SERVER);
     }
     replay.instead("GET", &all, Answer::noted(FILE, "its members then"));
     let Observation::Done {

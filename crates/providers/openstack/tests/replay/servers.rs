@@ -8,7 +8,9 @@ use stillpoint_iaas::{
 };
 use stillpoint_openstack::{Launch, Networks, OpenStack};
 
-use crate::bed::{config, key, observe, on_volumes, provider, reference, submit, take, volume};
+use crate::bed::{
+    config, key, observe, on_volumes, provider, reference, submit, take, volume, with_volume,
+};
 use crate::server::{Answer, Replay};
 
 pub(crate) const SERVER: &str = "d6ffb6cc-99f3-491c-adc7-8b667425aaf0";
@@ -521,4 +523,29 @@ async fn an_instance_is_deleted_for_good_or_told_to_be_kept() {
     // Nobody knows who did it: it is asked for again.
     let seen = observe(&prod, &delete).await;
     assert!(matches!(seen, Observation::Absent), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_remembers_which_disk_of_which_server_it_is_of() {
+    let replay = Replay::new().await;
+    with_server(&replay, "SHUTOFF", None, "".into());
+    with_attached(
+        &replay,
+        json!([
+            {"volumeId": "v2", "device": "/dev/vdb", "tag": "data"},
+            {"volumeId": "v1", "device": "/dev/vda", "tag": null},
+        ]),
+    );
+    let posted = Answer::recorded("05-live-snapshots-quota-paging-tokens", 1);
+    replay.on("POST", &on_volumes("/snapshots"), posted);
+    for (id, disk, boot) in [("v1", "vda", "yes"), ("v2", "data", "no")] {
+        with_volume(&replay, id, "in-use", &[SERVER]);
+        submit(&provider(&replay), &take(id)).await.unwrap();
+        let asked = replay.asked("POST", &on_volumes("/snapshots"));
+        let marks = &asked.last().unwrap().body["snapshot"]["metadata"];
+        assert_eq!(marks["stillpoint.instance"], SERVER);
+        assert_eq!(marks["stillpoint.disk"], disk);
+        assert_eq!(marks["stillpoint.boot"], boot);
+        assert_eq!(marks["stillpoint.capture"], "offline");
+    }
 }
