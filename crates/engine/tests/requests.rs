@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{Bench, CHUNK, Fuse, Story};
 use stillpoint_core::{Consistency, ErrorKind, Memory, SnapshotState, World};
 use stillpoint_engine::{JobQuery, Request, Restore, Take, Target};
-use stillpoint_iaas::sim::{At, Fault, NewInstance, Personality};
+use stillpoint_iaas::sim::{At, Fault, NewInstance, Personality, SimCloud};
 use stillpoint_iaas::{Operation, OperationKind, Provider};
 use stillpoint_restore::Outcome;
 
@@ -242,6 +242,29 @@ async fn an_instance_that_runs_is_powered_off_only_where_that_was_said() {
         refused.is_err(),
         "without an agent Filesystem is out of reach while it runs"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_instance_can_be_launched_from_is_known_before_a_volume_is_made() {
+    let cloud = SimCloud::builder(Personality::Rest).launches_nothing("there is no flavor `m1`");
+    let bench = Bench::on(cloud, NewInstance::off);
+    let taken = bench.take().await.unwrap();
+    let to = |to| {
+        Request::Restore(Restore {
+            to,
+            ..Restore::in_place(taken.id)
+        })
+    };
+    let new = to(Target::New {
+        name: "web-2".into(),
+    });
+    let plan = bench.engine.plan(&new).await.unwrap();
+    assert_eq!(plan.blocked_by, ["there is no flavor `m1`"]);
+    // Only where something is to be launched.
+    bench
+        .run(Request::Restore(Restore::in_place(taken.id)))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(start_paused = true)]

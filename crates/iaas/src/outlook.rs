@@ -3,7 +3,7 @@ use stillpoint_core::Omission;
 
 use crate::capabilities::SnapshotCapability;
 
-/// What may come of one source just now, where that is not what the
+/// What may come of one source, or of one snapshot, just now, where that is not what the
 /// [`Capabilities`](crate::Capabilities) say of all sources of its kind. The default: nothing else.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Outlook {
@@ -18,6 +18,9 @@ pub struct Outlook {
     /// How many snapshots of its volumes the quota leaves; none: there is no quota, or nobody
     /// tells. A group that needs more is refused before anything is frozen for it.
     pub snapshots_left: Option<u64>,
+    /// Of a snapshot or an image: what stands in the way of a new instance that boots from it, a
+    /// line each. Asked before anything is made for such an instance.
+    pub launch_blocked_by: Vec<String>,
 }
 
 /// To which of its snapshots a source can be reverted.

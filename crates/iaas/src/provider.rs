@@ -23,7 +23,7 @@ pub trait Provider: fmt::Debug + fmt::Display + Send + Sync + 'static {
 
     /// What may come of this source: an instance or volume, of which there may be more or less to
     /// say than of all of its kind. Asked before a snapshot of it is planned, and a restore in
-    /// place; [`ErrorKind::NotFound`](stillpoint_core::ErrorKind::NotFound) where it is gone, if
+    /// place; and of a snapshot before a new instance that is to boot from it; [`ErrorKind::NotFound`](stillpoint_core::ErrorKind::NotFound) where it is gone, if
     /// it has to be looked at. Changes nothing.
     async fn outlook(&self, source: &ResourceRef) -> Result<Outlook>;
 

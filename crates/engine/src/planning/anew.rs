@@ -24,6 +24,10 @@ impl Planner<'_> {
         check_free(&asked, kind, name, &mut blocked).await?;
         if instance {
             asked.needs(&[OperationKind::CreateInstance], &mut blocked);
+            for part in parts.iter().filter(|part| part.boot) {
+                let outlook = asked.provider.outlook(&part.snapshot).await?;
+                blocked.extend(outlook.launch_blocked_by);
+            }
             for part in &parts {
                 let volume = volume_name(name, part, instance);
                 check_free(&asked, ResourceKind::Volume, &volume, &mut blocked).await?;

@@ -58,6 +58,7 @@ pub struct SimCloudBuilder {
     capabilities: Capabilities,
     snapshot_quota: Option<usize>,
     reverts: Reverts,
+    launch_blocked_by: Vec<String>,
 }
 
 impl SimCloud {
@@ -76,6 +77,7 @@ impl SimCloud {
             capabilities: personality.capabilities(),
             snapshot_quota: None,
             reverts: Reverts::ToAny,
+            launch_blocked_by: Vec::new(),
         }
     }
 
@@ -158,6 +160,10 @@ impl SimCloud {
     /// To which snapshots it reverts.
     pub fn reverts(&self) -> Reverts {
         self.lock().world.reverts
+    }
+
+    pub(super) fn launch_blocked_by(&self) -> Vec<String> {
+        self.lock().world.launch_blocked_by.clone()
     }
 
     /// How many snapshots its quota leaves, where it has one and tells.
@@ -305,6 +311,12 @@ impl SimCloudBuilder {
         self
     }
 
+    /// No new instance can be had in it, for this reason.
+    pub fn launches_nothing(mut self, why: impl Into<String>) -> Self {
+        self.launch_blocked_by.push(why.into());
+        self
+    }
+
     /// The cloud.
     pub fn build(self) -> SimCloud {
         let clock = self.clock.unwrap_or_else(|| {
@@ -314,6 +326,7 @@ impl SimCloudBuilder {
         let mut world = World::new(self.name, self.personality, self.capabilities);
         world.snapshot_quota = self.snapshot_quota;
         world.reverts = self.reverts;
+        world.launch_blocked_by = self.launch_blocked_by;
         SimCloud {
             inner: Arc::new(Inner {
                 clock,

@@ -223,6 +223,7 @@ impl Provider for SimProvider {
         Ok(Outlook {
             reverts: self.cloud().reverts(),
             snapshots_left: self.cloud().snapshots_left(),
+            launch_blocked_by: self.cloud().launch_blocked_by(),
             ..Outlook::default()
         })
     }

@@ -138,6 +138,8 @@ pub enum Service {
     Compute,
     /// Glance: images.
     Image,
+    /// Neutron: whether networks are there.
+    Network,
     /// Cinder: volumes and their snapshots.
     Volume,
 }
@@ -237,16 +239,17 @@ impl Service {
         match self {
             Self::Compute => &["compute"],
             Self::Image => &["image"],
+            Self::Network => &["network"],
             Self::Volume => &["block-storage", "volumev3", "volume"],
         }
     }
 
-    /// The word in a microversion header.
-    pub(crate) const fn word(self) -> &'static str {
+    /// The word in a microversion header, of those that have microversions.
+    pub(crate) const fn word(self) -> Option<&'static str> {
         match self {
-            Self::Compute => "compute",
-            Self::Image => "image",
-            Self::Volume => "volume",
+            Self::Compute => Some("compute"),
+            Self::Image | Self::Network => None,
+            Self::Volume => Some("volume"),
         }
     }
 }
@@ -256,6 +259,7 @@ impl fmt::Display for Service {
         f.write_str(match self {
             Self::Compute => "Nova",
             Self::Image => "Glance",
+            Self::Network => "Neutron",
             Self::Volume => "Cinder",
         })
     }
@@ -287,6 +291,7 @@ impl Entry {
         for (service, text) in [
             (Service::Compute, &self.compute_endpoint_override),
             (Service::Image, &self.image_endpoint_override),
+            (Service::Network, &self.network_endpoint_override),
             (Service::Volume, self.volume_endpoint()),
         ] {
             if let Some(text) = text {

@@ -1,3 +1,5 @@
+use crate::marks;
+
 /// What a new instance needs and no volume tells.
 ///
 /// A snapshot that was taken through this crate remembers the flavor, the networks and the key
@@ -24,6 +26,24 @@ pub enum Networks {
 }
 
 impl Launch {
+    /// What was said, and else what is remembered under our marks.
+    pub(crate) fn or<'a>(self, remembered: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let networks = remembered(marks::NETWORKS).map(|ids| {
+            let ids: Vec<_> = ids.split_whitespace().map(ToOwned::to_owned).collect();
+            if ids.is_empty() {
+                Networks::None
+            } else {
+                Networks::These(ids)
+            }
+        });
+        let text = |mark| remembered(mark).map(ToOwned::to_owned);
+        Self {
+            flavor: self.flavor.or_else(|| text(marks::FLAVOR)),
+            networks: self.networks.or(networks),
+            key_pair: self.key_pair.or_else(|| text(marks::KEY_PAIR)),
+        }
+    }
+
     /// With this flavor.
     #[must_use]
     pub fn flavor(mut self, flavor: impl Into<String>) -> Self {

@@ -93,8 +93,9 @@
 //!
 //! New volumes come from snapshots and images, a new instance from volumes. Its flavor, networks
 //! and key pair are those in the [`Launch`] that the provider was given, and else what the snapshot
-//! or image remembers that the boot volume is made of. An image-backed root disk is reverted by `rebuild`, which keeps
-//! ports and volumes.
+//! or image remembers that the boot volume is made of; whether they are there is looked at when the
+//! restore is planned. An image-backed root disk is reverted by `rebuild`, which keeps ports and
+//! volumes.
 //!
 //! # Bytes of images
 //!
@@ -150,6 +151,7 @@ mod marks;
 mod moving;
 mod ops;
 mod outlook;
+mod preflight;
 mod provider;
 mod session;
 mod tls;

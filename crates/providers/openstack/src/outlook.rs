@@ -59,6 +59,10 @@ impl Cloud {
                     snapshots_left: self.snapshots_left().await?,
                     ..Outlook::default()
                 }),
+                ResourceKind::Image | ResourceKind::Snapshot => Ok(Outlook {
+                    launch_blocked_by: self.launch_blocked_by(source).await?,
+                    ..Outlook::default()
+                }),
                 _ => Ok(Outlook::default()),
             }
         };
@@ -102,6 +106,7 @@ impl Cloud {
             },
             // Cinder's quota is not for the disk on the hypervisor.
             snapshots_left: left.map(|left| left + u64::from(on_hypervisor)),
+            launch_blocked_by: Vec::new(),
         })
     }
 

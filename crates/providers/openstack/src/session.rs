@@ -271,8 +271,8 @@ impl Session {
         let mut request = self.http.request(call.method.clone(), url);
         request = request.header(ACCEPT, "application/json");
         request = request.header(TOKEN, sensitive(&token.secret)?);
-        if let Some(version) = version.filter(|_| call.service != Service::Image) {
-            request = request.header(VERSION, format!("{} {version}", call.service.word()));
+        if let (Some(version), Some(word)) = (version, call.service.word()) {
+            request = request.header(VERSION, format!("{word} {version}"));
         }
         if !call.streams {
             let longer = if call.slow { SLOW } else { 1 };
@@ -331,7 +331,7 @@ impl Session {
 
     /// The version agreed with a service; asked for once.
     async fn version(&self, service: Service) -> Result<Version> {
-        if service == Service::Image {
+        if service.word().is_none() {
             return Ok(Version::best(service));
         }
         if let Some(known) = self.versions.lock().await.get(&service) {

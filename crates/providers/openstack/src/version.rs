@@ -28,7 +28,7 @@ impl Version {
         match service {
             // 2.85 can say that a volume outlives its server; later ones change what we read.
             Service::Compute => Self::new(2, 85),
-            Service::Image => Self::new(2, 0),
+            Service::Image | Service::Network => Self::new(2, 0),
             // 3.66 takes snapshots of volumes in use without being forced.
             Service::Volume => Self::new(3, 66),
         }
@@ -38,7 +38,7 @@ impl Version {
     pub(crate) const fn least(service: Service) -> Self {
         match service {
             Service::Compute => Self::new(2, 1),
-            Service::Image => Self::new(2, 0),
+            Service::Image | Service::Network => Self::new(2, 0),
             Service::Volume => Self::new(3, 0),
         }
     }

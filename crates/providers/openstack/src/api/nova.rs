@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stillpoint_core::Result;
+use stillpoint_core::{ErrorKind, Result};
 
 use super::{Identified, id, pages};
+use crate::cloud::found;
 use crate::config::Service;
 use crate::session::{Call, Session};
 use crate::version::Version;
@@ -163,6 +164,24 @@ impl Session {
         let by_id = all.iter().find(|it| it.id == wanted);
         let found = by_id.or_else(|| all.iter().find(|it| it.name == wanted));
         Ok(found.map(|it| it.id.clone()))
+    }
+
+    /// Whether the user has a key pair of that name; so, too, where it is no name to ask for.
+    pub(crate) async fn has_key_pair(&self, name: &str) -> Result<bool> {
+        let Ok(name) = id(name) else {
+            return Ok(true);
+        };
+        let asked = self.send(get(format!("/os-keypairs/{name}"))).await;
+        Ok(found(asked)?.is_some())
+    }
+
+    /// Whether there is a network of that id, as far as the cloud has a Neutron to ask.
+    pub(crate) async fn has_network(&self, network: &str) -> Result<bool> {
+        let path = format!("/v2.0/networks/{}", id(network)?);
+        match self.send(Call::get(Service::Network, path)).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(true),
+            asked => Ok(found(asked)?.is_some()),
+        }
     }
 
     /// Makes a server; gives its id.

@@ -32,6 +32,7 @@ pub(super) struct Entry {
     pub(super) verify: Option<bool>,
     pub(super) compute_endpoint_override: Option<String>,
     pub(super) image_endpoint_override: Option<String>,
+    pub(super) network_endpoint_override: Option<String>,
     pub(super) block_storage_endpoint_override: Option<String>,
     pub(super) volume_endpoint_override: Option<String>,
     pub(super) volumev3_endpoint_override: Option<String>,
@@ -107,6 +108,9 @@ impl Entry {
             image_endpoint_override: self
                 .image_endpoint_override
                 .or(under.image_endpoint_override),
+            network_endpoint_override: self
+                .network_endpoint_override
+                .or(under.network_endpoint_override),
             block_storage_endpoint_override: self
                 .block_storage_endpoint_override
                 .or(under.block_storage_endpoint_override),

@@ -57,6 +57,7 @@ impl Environment {
             }),
             compute_endpoint_override: text("OS_COMPUTE_ENDPOINT_OVERRIDE"),
             image_endpoint_override: text("OS_IMAGE_ENDPOINT_OVERRIDE"),
+            network_endpoint_override: text("OS_NETWORK_ENDPOINT_OVERRIDE"),
             block_storage_endpoint_override: text("OS_BLOCK_STORAGE_ENDPOINT_OVERRIDE"),
             volume_endpoint_override: text("OS_VOLUME_ENDPOINT_OVERRIDE"),
             volumev3_endpoint_override: text("OS_VOLUMEV3_ENDPOINT_OVERRIDE"),

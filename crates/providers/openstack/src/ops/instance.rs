@@ -11,6 +11,7 @@ use crate::config::Service;
 use crate::launch::{Launch, Networks};
 use crate::made::{Made, Stage, failed, observe};
 use crate::marks;
+use crate::preflight::{NO_FLAVOR, gone};
 
 /// The state of what Nova deletes only later (`reclaim_instance_interval`).
 const KEPT: &str = "SOFT_DELETED";
@@ -52,19 +53,11 @@ impl Ask<'_> {
             .advise("Mark one of its disks as the boot disk")
         })?;
         let launch = self.launch(&boots).await?;
-        let flavor = launch.flavor.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Precondition,
-                "nobody says which flavor it is to have",
-            )
-            .advise(
-                "Give the provider a Launch with a flavor: the volume's snapshot remembers none",
-            )
-        })?;
+        let flavor = launch
+            .flavor
+            .ok_or_else(|| Error::new(ErrorKind::Precondition, NO_FLAVOR))?;
         let Some(flavor) = session.flavor(&flavor).await? else {
-            let what = format!("there is no flavor `{flavor}` any more");
-            return Err(Error::new(ErrorKind::Precondition, what)
-                .advise("Give the provider a Launch with one that exists"));
+            return Err(Error::new(ErrorKind::Precondition, gone("flavor", &flavor)));
         };
         let mut body = json!({
             "name": name,
@@ -91,27 +84,10 @@ impl Ask<'_> {
             Some(snapshot) => found(self.cloud.session.snapshot(snapshot).await)?,
             None => None,
         };
-        let remembered = |mark: &str| match &boots.snapshot_id {
+        Ok(said.or(|mark| match &boots.snapshot_id {
             Some(_) => Some(snapshot.as_ref()?.metadata.get(mark)?.as_str()),
             None => boots.image_property(mark),
-        };
-        let networks = remembered(marks::NETWORKS).map(|ids| {
-            let ids: Vec<_> = ids.split_whitespace().map(ToOwned::to_owned).collect();
-            if ids.is_empty() {
-                Networks::None
-            } else {
-                Networks::These(ids)
-            }
-        });
-        Ok(Launch {
-            flavor: said
-                .flavor
-                .or_else(|| remembered(marks::FLAVOR).map(ToOwned::to_owned)),
-            networks: said.networks.or(networks),
-            key_pair: said
-                .key_pair
-                .or_else(|| remembered(marks::KEY_PAIR).map(ToOwned::to_owned)),
-        })
+        }))
     }
 
     pub(super) async fn observe_instance(self) -> Result<Observation> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use stillpoint_engine::{Request, Restore, Scope, Take, Target};
 use stillpoint_iaas::conformance::TestBed;
-use stillpoint_openstack::OpenStack;
+use stillpoint_openstack::{Launch, Networks, OpenStack};
 
 use crate::bed::{Bed, LAB, config, reference};
 use crate::jobs::{engine_on, finish};
@@ -21,7 +21,7 @@ async fn an_instance_of_an_image_is_made_anew_and_becomes_an_image() {
     // It is told nothing to launch with: its snapshots have to remember that.
     let cloud = OpenStack::builder(LAB, config(bed.cloud())).settle(Duration::from_secs(8));
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine_on(&folder.path().join("state"), cloud.build().unwrap());
+    let engine = engine_on(&folder.path().join("state"), cloud.clone().build().unwrap());
     tokio::spawn(engine.run());
     let take = |scope, name: &str| {
         Request::Take(Take {
@@ -38,6 +38,28 @@ async fn an_instance_of_an_image_is_made_anew_and_becomes_an_image() {
             ..Restore::in_place(taken)
         })
     };
+    engine.shutdown(Duration::from_secs(5)).await;
+    drop(engine);
+
+    // What it is told comes first, and is looked at before anything is made.
+    let none = Launch::default()
+        .flavor("m1.none")
+        .networks(Networks::These(vec![
+            "00000000-0000-0000-0000-000000000000".into(),
+        ]))
+        .key_pair("nobodys");
+    let wrong = cloud.clone().launch(none).build().unwrap();
+    let engine = engine_on(&folder.path().join("state"), wrong);
+    let new = to(Target::New { name: name.clone() });
+    let blocked = engine.plan(&new).await.unwrap().blocked_by;
+    for (line, what) in blocked.iter().zip(["flavor", "network", "key pair"]) {
+        assert!(line.contains(what), "{blocked:?}");
+    }
+    assert_eq!(blocked.len(), 3, "{blocked:?}");
+    drop(engine);
+
+    let engine = engine_on(&folder.path().join("state"), cloud.build().unwrap());
+    tokio::spawn(engine.run());
     let (anew, golden) = (format!("{name}-anew"), format!("{name}-golden"));
     let restore = to(Target::New { name: anew.clone() });
     finish(&engine, &restore).await.unwrap();

@@ -108,6 +108,8 @@ impl Replay {
             catalogue.replace("http://127.0.0.1:18703", &format!("{}/compute", replay.url));
         let catalogue =
             catalogue.replace("http://127.0.0.1:18701", &format!("{}/image", replay.url));
+        let catalogue =
+            catalogue.replace("http://127.0.0.1:18705", &format!("{}/network", replay.url));
         login.body = serde_json::from_str(&catalogue).expect("still JSON");
         replay.on("POST", "/v3/auth/tokens", login);
         replay.on("GET", "/volume/v3/", Answer::recorded("01-image-backed", 3));

@@ -212,6 +212,49 @@ async fn a_new_instance_gets_what_its_snapshot_remembers_unless_told_otherwise()
 }
 
 #[tokio::test]
+async fn what_a_new_instance_lacks_is_known_before_anything_is_made() {
+    let replay = Replay::new().await;
+    let snapshot = |metadata: Value| {
+        let body = json!({"id": "s", "status": "available", "size": 1, "volume_id": "v",
+            "metadata": metadata});
+        replay.instead(
+            "GET",
+            &on_volumes("/snapshots/s"),
+            Answer::new(200, json!({"snapshot": body})),
+        );
+    };
+    let flavors = Answer::recorded("01-image-backed", 10);
+    replay.on("GET", "/compute/v2.1/flavors", flavors);
+    let there = Answer::new(200, json!({}));
+    replay.on("GET", "/network/v2.0/networks/n1", there.clone());
+    replay.on("GET", "/compute/v2.1/os-keypairs/mine", there);
+    let gone = Answer::new(404, json!({"NeutronError": {"message": "no such thing"}}));
+    replay.on("GET", "/network/v2.0/networks/n2", gone.clone());
+    replay.on("GET", "/compute/v2.1/os-keypairs/lost", gone);
+    let prod = provider(&replay);
+    let blocked = async |metadata: Value| {
+        snapshot(metadata);
+        let outlook = prod.outlook(&reference("snapshot/s")).await.unwrap();
+        outlook.launch_blocked_by
+    };
+    let all = json!({"stillpoint.flavor": "m1.nano", "stillpoint.networks": "n1",
+        "stillpoint.key_pair": "mine"});
+    assert_eq!(blocked(all).await, [""; 0]);
+    let lost = json!({"stillpoint.flavor": "m1.gone", "stillpoint.networks": "n1 n2",
+        "stillpoint.key_pair": "lost"});
+    let lost = blocked(lost).await;
+    let named = ["flavor `m1.gone`", "network `n2`", "key pair `lost`"];
+    assert_eq!(lost.len(), named.len(), "{lost:?}");
+    for (line, what) in lost.iter().zip(named) {
+        assert!(line.contains(what) && line.contains("Launch"), "{line}");
+    }
+    let [line] = &blocked(json!({})).await[..] else {
+        panic!()
+    };
+    assert!(line.contains("which flavor"), "{line}");
+}
+
+#[tokio::test]
 async fn a_volume_that_would_go_with_its_instance_is_kept() {
     let replay = Replay::new().await;
     with_attached(
