@@ -62,6 +62,29 @@ fn every_truncation_is_found() {
     }
 }
 
+/// Of so many that local headers and manifest are looked at side by side; by opening alone.
+#[test]
+fn a_changed_local_header_among_thousands_is_found() {
+    let mut bytes = Vec::new();
+    let options = WriteOptions::new().workers(1);
+    let mut writer = Writer::stream(&mut bytes, &options).unwrap();
+    for n in 0..5000 {
+        let about = EntryOptions::new();
+        writer.bytes(&format!("{n:04}.txt"), "x", &about).unwrap();
+    }
+    writer.finish().unwrap();
+    let open = |bytes: &[u8]| OpenOptions::new().open_source(bytes.to_vec());
+    open(&bytes).unwrap();
+    let name = bytes.windows(8).position(|it| it == b"2500.txt").unwrap();
+    // The time, 20 bytes before the name of a local header.
+    bytes[name - 20] ^= 1;
+    let refused = open(&bytes).unwrap_err().to_string();
+    assert!(
+        refused.contains("2500.txt") && refused.contains("the time"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn flipped_bytes_are_found() {
     let flips = std::env::var("STILLPOINT_FLIPS").map_or(200, |n| n.parse().unwrap());

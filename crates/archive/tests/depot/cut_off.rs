@@ -82,14 +82,7 @@ async fn parts_the_store_has_are_not_sent_again() {
 async fn an_upload_the_store_forgot_begins_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = archive(folder.path(), "a.zip", 200_000);
-    let store = Arc::new(InMemory::new());
-    let depot = |fault| {
-        let store = Arc::new(Watched::new(Arc::clone(&store), fault));
-        let depot = Depot::multipart(store, "depot").unwrap();
-        depot.part_size(20_000)
-    };
-    let cut = depot(Fault::Unreachable(20)).upload("one", &path).await;
-    cut.unwrap_err();
+    let (store, depot) = crate::cut_off(&path).await;
     let started = object_store::path::Path::from("depot/one/upload/started.json");
     let record = store.get(&started).await.unwrap().bytes().await.unwrap();
     let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
@@ -136,14 +129,7 @@ async fn an_upload_that_another_ended_meanwhile_is_done() {
 async fn the_record_of_an_upload_stays_until_it_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let path = archive(folder.path(), "a.zip", 200_000);
-    let store = Arc::new(InMemory::new());
-    let depot = |fault| {
-        let store = Arc::new(Watched::new(Arc::clone(&store), fault));
-        let depot = Depot::multipart(store, "depot").unwrap();
-        depot.part_size(20_000)
-    };
-    let cut = depot(Fault::Unreachable(20)).upload("one", &path).await;
-    cut.unwrap_err();
+    let (store, depot) = crate::cut_off(&path).await;
     let before: Vec<_> = store.list(None).try_collect().await.unwrap();
     depot(Fault::NoAborts).delete("one").await.unwrap_err();
     let after: Vec<_> = store.list(None).try_collect().await.unwrap();

@@ -156,14 +156,7 @@ async fn a_record_has_an_end() {
 async fn parts_of_a_size_that_no_upload_has_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = archive(folder.path(), "a.zip", 200_000);
-    let store = Arc::new(InMemory::new());
-    let depot = |fault| {
-        let store = Arc::new(Watched::new(Arc::clone(&store), fault));
-        let depot = Depot::multipart(store, "depot").unwrap();
-        depot.part_size(20_000)
-    };
-    let cut = depot(Fault::Unreachable(20)).upload("one", &path).await;
-    cut.unwrap_err();
+    let (store, depot) = crate::cut_off(&path).await;
     let key = "depot/one/upload/started.json";
     let whole = get(&store, key).await;
     for size in [0, 1, (64 << 20) + 1, u64::MAX] {

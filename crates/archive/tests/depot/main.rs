@@ -13,6 +13,7 @@ mod requests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::store::{Fault, Watched};
 use object_store::memory::InMemory;
 use stillpoint_archive::depot::{Depot, Receipt};
 use stillpoint_archive::{Archive, Assurance, EntryOptions, Error, WriteOptions, create};
@@ -31,6 +32,21 @@ fn archive(folder: &Path, name: &str, large: usize) -> PathBuf {
     })
     .unwrap();
     path
+}
+
+/// A store to which an upload of `one` was begun and cut off, and the depot in it by what is wrong
+/// with the store next.
+async fn cut_off(path: &Path) -> (Arc<InMemory>, impl Fn(Fault) -> Depot) {
+    let store = Arc::new(InMemory::new());
+    let within = Arc::clone(&store);
+    let depot = move |fault| {
+        let store = Arc::new(Watched::new(Arc::clone(&within), fault));
+        let depot = Depot::multipart(store, "depot").unwrap();
+        depot.part_size(20_000)
+    };
+    let cut = depot(Fault::Unreachable(20)).upload("one", path).await;
+    cut.unwrap_err();
+    (store, depot)
 }
 
 /// What a depot lists, all of it good.

@@ -177,7 +177,10 @@ impl Session {
 
     /// Whether there is a network of that id, as far as the cloud has a Neutron to ask.
     pub(crate) async fn has_network(&self, network: &str) -> Result<bool> {
-        let path = format!("/v2.0/networks/{}", id(network)?);
+        let Ok(network) = id(network) else {
+            return Ok(false);
+        };
+        let path = format!("/v2.0/networks/{network}");
         match self.send(Call::get(Service::Network, path)).await {
             Err(error) if error.kind() == ErrorKind::Unsupported => Ok(true),
             asked => Ok(found(asked)?.is_some()),

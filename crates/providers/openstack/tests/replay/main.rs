@@ -5,6 +5,7 @@ mod bed;
 mod freezing;
 mod groups;
 mod images;
+mod instances;
 mod login;
 mod moving;
 mod server;
