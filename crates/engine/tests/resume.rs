@@ -4,15 +4,17 @@ mod common;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{Bench, Story};
 use stillpoint_core::{ErrorKind, Result};
 use stillpoint_iaas::sim::{At, Call, Fault, Personality};
 use stillpoint_restore::Outcome;
-use stillpoint_state::{Batch, Committed, Entry, Revision, Scan, State};
+use stillpoint_state::{Batch, Committed, Entry, Operation, Revision, Scan, State, Write};
 
-/// A state where others come between what is read and what is written of it.
+/// A state where others come between what is read and what is written of it, and where a lease is
+/// given back slowly.
 #[derive(Debug)]
 struct Between(Arc<dyn State>);
 
@@ -35,6 +37,11 @@ impl State for Between {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed> {
+        let operations = batch.clone().into_operations()?;
+        let deletes = |it: &Operation| it.write == Some(Write::Delete);
+        if operations.len() == 2 && operations.values().any(deletes) {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
         self.0.commit(batch).await
     }
 
@@ -68,7 +75,25 @@ async fn two_say_at_once_that_it_goes_on() {
         "{refused}"
     );
     waits(&bench.finish(id).await.outcome);
-    // It is driven as before: its driver was not taken for the one that had ended.
+}
+
+/// Resumed before the driver that had it has given back its lease: orders reach the new one.
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_ends_does_not_hide_the_next() {
+    let mut bench = Bench::new(Personality::Process);
+    bench.drive_on(Arc::new(Between(Arc::clone(&bench.state))));
+    let request = bench.set_up(Story::Take).await;
+    bench
+        .cloud
+        .fault(At::call(Call::Submit), Fault::TimedOut { done: true });
+    let plan = bench.engine.plan(&request).await.unwrap();
+    let id = bench.engine.start(&plan).await.unwrap();
+    bench.finish(id).await;
+    let by = Duration::from_secs(60);
+    bench
+        .cloud
+        .fault(At::call(Call::Observe), Fault::Stall { by });
     bench.engine.resume(id).await.unwrap();
-    waits(&bench.finish(id).await.outcome);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    bench.engine.stop(id).await.unwrap();
 }
