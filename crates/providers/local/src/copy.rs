@@ -1,24 +1,17 @@
 use std::fs::File;
 use std::io;
-use std::num::NonZeroU64;
-use std::os::unix::fs::FileExt;
 
-use rustix::fs::{Advice, copy_file_range, fadvise, ftruncate, ioctl_ficlone};
+use rustix::fs::{fstat, ftruncate, ioctl_ficlone};
 use rustix::io::Errno;
 use stillpoint_core::CopyKind;
 
-use crate::extents;
+use crate::copier::Copier;
 use crate::failpoint::{self, Did, Step};
 use crate::jobs::Job;
+use crate::pieces::Pieces;
 
-/// How much is copied between two looks at whether to stop.
-const CHUNK: u64 = 8 << 20;
-
-/// How far the copy gets before the disk is told to begin with it: each telling costs time.
-const BEHIND: u64 = 32 << 20;
-
-/// Read and written at a time where the kernel cannot copy by itself.
-const BUFFER: usize = 1 << 20;
+/// From so much data on, what a copy waits for is the disk.
+const LARGE: u64 = 32 << 20;
 
 /// How bytes get from one file to another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,11 +38,12 @@ impl Method {
 
 /// Copies `size` bytes into an empty file, holes as holes, and says what came of it.
 ///
-/// The job learns of every byte passed, holes included, and is asked between chunks whether to
-/// go on.
+/// `direct` is the same file opened past the page cache, where that can be. The job learns of
+/// every byte passed, holes included, and is asked between pieces whether to go on.
 pub(crate) fn copy(
     from: &File,
     to: &File,
+    direct: Option<&File>,
     size: u64,
     method: Method,
     job: &Job,
@@ -61,39 +55,11 @@ pub(crate) fn copy(
     failpoint::reached(Step::Use)?;
     ftruncate(to, size)?;
     failpoint::did(|| Did::Filled(to));
-    let mut in_kernel = method != Method::ReadWrite;
-    let mut buffer = Vec::new();
-    let (mut passed, mut begun) = (0, 0);
-    while let Some(extent) = extents::next(from, passed, size)? {
-        job.advance(extent.offset - passed);
-        let mut at = extent.offset;
-        while at < extent.end() {
-            job.go_on()?;
-            failpoint::reached(Step::Copy)?;
-            let length = (extent.end() - at).min(CHUNK);
-            let copied = if in_kernel {
-                match copy_range(from, to, at, length)? {
-                    Some(copied) => copied,
-                    None => {
-                        in_kernel = false;
-                        continue;
-                    }
-                }
-            } else {
-                buffer.resize(BUFFER, 0);
-                read_write(from, to, at, length, &mut buffer)?
-            };
-            failpoint::did(|| Did::Filled(to));
-            at += copied;
-            if at - begun >= BEHIND {
-                begin_to_write_back(to, begun, at - begun);
-                begun = at;
-            }
-            job.advance(copied);
-        }
-        passed = at;
-    }
-    job.advance(size - passed);
+    let is_large = fstat(from)?.st_blocks.cast_unsigned() * 512 >= LARGE;
+    let direct = direct.filter(|_| is_large);
+    let pieces = Pieces::of(from, direct, size, job);
+    let in_kernel = method != Method::ReadWrite;
+    Copier::new(from, to, direct, in_kernel, pieces, job).run()?;
     Ok(CopyKind::Full)
 }
 
@@ -113,38 +79,60 @@ pub(crate) fn clone(from: &File, to: &File) -> io::Result<bool> {
     }
 }
 
-fn copy_range(from: &File, to: &File, at: u64, length: u64) -> io::Result<Option<u64>> {
-    let (mut read_at, mut write_at) = (at, at);
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    match copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), length) {
-        Ok(0) => Err(cut(at)),
-        Ok(copied) => Ok(Some(copied as u64)),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::XDEV) => Ok(None),
-        Err(source) => Err(source.into()),
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::FileExt;
+    use std::path::Path;
+
+    use super::*;
+
+    const SIZE: u64 = LARGE + 5;
+
+    fn source() -> File {
+        let mut from = tempfile::tempfile().unwrap();
+        let data: Vec<u8> = (0..SIZE).map(|n| (n >> 9) as u8).collect();
+        from.write_all(&data).unwrap();
+        from.sync_all().unwrap();
+        from
     }
-}
 
-/// Has the disk at work while the next bytes are copied: left to the sync at the end, it would
-/// begin only then. Linux starts to write what it is told is not needed, and keeps it in memory
-/// until that is done.
-fn begin_to_write_back(to: &File, at: u64, length: u64) {
-    // Where it is refused, the sync does all of it.
-    let _ = fadvise(to, at, NonZeroU64::new(length), Advice::DontNeed);
-}
-
-fn read_write(from: &File, to: &File, at: u64, length: u64, buffer: &mut [u8]) -> io::Result<u64> {
-    let length = usize::try_from(length).unwrap_or(BUFFER).min(buffer.len());
-    let read = from.read_at(&mut buffer[..length], at)?;
-    if read == 0 {
-        return Err(cut(at));
+    fn target(path: &Path, direct: bool) -> File {
+        use rustix::fs::{Mode, OFlags};
+        let flags = OFlags::RDWR | OFlags::CREATE;
+        let flags = if direct {
+            flags | OFlags::DIRECT
+        } else {
+            flags
+        };
+        File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).unwrap())
     }
-    to.write_all_at(&buffer[..read], at)?;
-    Ok(read as u64)
-}
 
-fn cut(at: u64) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        format!("the file ended at byte {at} while it was copied"),
-    )
+    #[test]
+    fn every_byte_is_told_once_whichever_way_it_goes() {
+        for past in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("to");
+            let (from, job) = (source(), Job::new());
+            let to = target(&path, false);
+            let direct = past.then(|| target(&path, true));
+            copy(&from, &to, direct.as_ref(), SIZE, Method::ReadWrite, &job).unwrap();
+            assert_eq!(job.done(), SIZE);
+            let mut data = vec![0; SIZE as usize];
+            from.read_exact_at(&mut data, 0).unwrap();
+            assert!(fs::read(&path).unwrap() == data);
+        }
+    }
+
+    #[test]
+    fn a_stop_is_heard_before_the_next_piece() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = Job::new();
+        job.stop();
+        let to = target(&dir.path().join("to"), false);
+        let stopped = copy(&source(), &to, None, SIZE, Method::Kernel, &job).unwrap_err();
+        assert_eq!(stopped.kind(), io::ErrorKind::Interrupted);
+        assert_eq!(job.done(), 0);
+    }
 }

@@ -62,6 +62,11 @@ impl Job {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    #[cfg(test)]
+    pub(crate) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
     /// An error of kind [`io::ErrorKind::Interrupted`] once somebody wants it stopped.
     pub(crate) fn go_on(&self) -> io::Result<()> {
         if self.stop.load(Ordering::Relaxed) {
@@ -72,6 +77,11 @@ impl Job {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Has it stop soon.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     fn observe(&self) -> Observation {
@@ -200,7 +210,7 @@ impl Jobs {
     pub(crate) fn stop(&self, key: &OperationKey) -> bool {
         match self.table().jobs.get(key) {
             Some(entry) if entry.end.is_none() => {
-                entry.job.stop.store(true, Ordering::Relaxed);
+                entry.job.stop();
                 true
             }
             _ => false,
@@ -216,7 +226,7 @@ impl Jobs {
                 .jobs
                 .values_mut()
                 .filter_map(|entry| {
-                    entry.job.stop.store(true, Ordering::Relaxed);
+                    entry.job.stop();
                     entry.thread.take()
                 })
                 .collect()

@@ -80,6 +80,10 @@
 //! Since none of a group changed while all were copied, all are of one instant; they are
 //! published together or not at all.
 //!
+//! Where blocks cannot be shared, they are copied, holes left out. Copies of 32 MiB and more are
+//! written past the page cache (`O_DIRECT`) by 8 threads, with 1 MiB of memory each: such a copy
+//! leaves what others have in the cache alone.
+//!
 //! # Freezing
 //!
 //! Implement [`Freezer`] for what you run. Before each freeze it [arms](Freezer::arm) somebody
@@ -113,8 +117,10 @@
 mod bytes;
 mod claims;
 mod commit;
+mod copier;
 mod copy;
 mod delete;
+mod direct;
 mod durable;
 mod entity;
 mod extents;
@@ -137,6 +143,7 @@ mod local;
 mod lock;
 mod make;
 mod operations;
+mod pieces;
 mod provider;
 mod record;
 mod recovery;

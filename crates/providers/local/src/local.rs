@@ -131,7 +131,8 @@ impl Local {
         job: &Job,
     ) -> Result<(File, stillpoint_core::CopyKind)> {
         let to = self.folder.stage(staged)?;
-        let kind = copy(from, &to, size, method, job).map_err(|source| {
+        let direct = self.folder.open_direct(Area::Staged, staged);
+        let kind = copy(from, &to, direct.as_ref(), size, method, job).map_err(|source| {
             if job.is_stopped() {
                 return cancelled();
             }

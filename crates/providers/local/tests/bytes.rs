@@ -5,7 +5,7 @@ mod bed;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
-use bed::{Bed, MIB, create_volume, drive, key, settle, snapshot, take_volume, volume};
+use bed::{Bed, MIB, allocated, create_volume, drive, key, settle, snapshot, take_volume, volume};
 use stillpoint_core::{Detail, Disk, ErrorKind};
 use stillpoint_iaas::{Observation, Operation, Provider, content_digest};
 use stillpoint_local::{LocalProvider, failpoint};
@@ -77,11 +77,20 @@ async fn the_content_stamp_stands_while_the_bytes_do() {
 
 #[tokio::test]
 async fn a_copy_tells_its_progress_and_stops_when_asked() {
+    tells_and_stops(24).await;
+}
+
+#[tokio::test]
+async fn a_copy_past_the_page_cache_does_so_too() {
+    tells_and_stops(40).await;
+}
+
+async fn tells_and_stops(mib: u64) {
     let bed = Bed::new();
     let disk = volume("disk.raw");
     let file = fs::File::create(bed.file("disk.raw")).unwrap();
     let piece = vec![9; 1 << 20];
-    for at in 0..24 {
+    for at in 0..mib {
         file.write_all_at(&piece, at * MIB).unwrap();
     }
     drop(file);
@@ -122,7 +131,7 @@ async fn a_copy_tells_its_progress_and_stops_when_asked() {
                 look_again_in,
             } => {
                 let progress = progress.unwrap();
-                assert_eq!(progress.total(), 24 * MIB);
+                assert_eq!(progress.total(), mib * MIB);
                 assert!(progress.done() >= last);
                 last = progress.done();
                 tokio::time::sleep(look_again_in).await;
@@ -156,6 +165,18 @@ async fn a_copy_tells_its_progress_and_stops_when_asked() {
             .count(),
         0
     );
+}
+
+#[tokio::test]
+async fn a_large_copy_is_equal_and_not_dense() {
+    let bed = Bed::new();
+    let disk = bed.large_volume("large.raw");
+    let provider = bed.open();
+    snapshot(&provider, "take", &disk).await;
+    let copy = bed.file(".stillpoint/snapshots/take.0.raw");
+    assert!(fs::read(&copy).unwrap() == fs::read(bed.file("large.raw")).unwrap());
+    let data = allocated(&bed.file("large.raw"));
+    assert!((data - MIB..data + MIB).contains(&allocated(&copy)));
 }
 
 #[tokio::test]

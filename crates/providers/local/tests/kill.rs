@@ -13,8 +13,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output as Ran};
 
+use bed::Bed;
 use stillpoint_local::failpoint;
-use victim::{OPERATIONS, copy_of, one_truth, open, shape, text, victim, world};
+use victim::{
+    LARGE, OPERATIONS, copy_of, large_world, one_truth, open, shape, text, victim, world,
+};
 
 const FAIL: &str = "STILLPOINT_LOCAL_FAIL";
 const SIGKILL: i32 = 9;
@@ -44,7 +47,7 @@ fn main() {
 
 async fn all() {
     let mut tried = Tried::default();
-    for name in OPERATIONS {
+    for name in OPERATIONS.into_iter().chain([LARGE]) {
         killed(name, &mut tried).await;
         failed(name, "once", &mut tried).await;
         failed(name, "full", &mut tried).await;
@@ -52,7 +55,7 @@ async fn all() {
     println!(
         "{} operations; killed at {} points, and at {} of the recoveries from that; \
          failed at {}; disk full from {}",
-        OPERATIONS.len(),
+        OPERATIONS.len() + 1,
         tried.kills,
         tried.recoveries,
         tried.failures,
@@ -93,6 +96,21 @@ fn run(arguments: &[&str], fail: Option<String>) -> Ran {
     command.output().unwrap()
 }
 
+async fn world_of(name: &str) -> Bed {
+    match name {
+        LARGE => large_world(&place()),
+        _ => world(&place()).await,
+    }
+}
+
+/// Nearly all points of a large copy are the same: the next piece.
+fn every(name: &str) -> usize {
+    match name {
+        LARGE if !thorough() => 5,
+        _ => 1,
+    }
+}
+
 fn points(ran: &Ran) -> usize {
     assert!(ran.status.success(), "{}", text(ran));
     let text = text(ran);
@@ -101,7 +119,7 @@ fn points(ran: &Ran) -> usize {
 }
 
 async fn killed(name: &str, tried: &mut Tried) {
-    let bed = world(&place()).await;
+    let bed = world_of(name).await;
     let before = shape(bed.path());
     let whole = copy_of(&bed, &place());
     let folder = whole.path().to_str().unwrap();
@@ -109,7 +127,7 @@ async fn killed(name: &str, tried: &mut Tried) {
     let after = shape(whole.path());
     assert_ne!((name, &before), (name, &after));
 
-    for at in 1..=points {
+    for at in (1..=points).step_by(every(name)) {
         let dir = copy_of(&bed, &place());
         let folder = dir.path().to_str().unwrap();
         let ran = run(&["victim", folder, name], Some(format!("kill:{at}")));
@@ -143,14 +161,14 @@ async fn killed(name: &str, tried: &mut Tried) {
 }
 
 async fn failed(name: &str, how: &str, tried: &mut Tried) {
-    let bed = world(&place()).await;
+    let bed = world_of(name).await;
     let before = shape(bed.path());
     let whole = copy_of(&bed, &place());
     let folder = whole.path().to_str().unwrap();
     let points = points(&run(&["victim", folder, name], None));
     let after = shape(whole.path());
 
-    for at in 1..=points {
+    for at in (1..=points).step_by(every(name)) {
         let dir = copy_of(&bed, &place());
         let folder = dir.path().to_str().unwrap();
         let ran = run(&["victim", folder, name], Some(format!("{how}:{at}")));

@@ -62,6 +62,24 @@ impl Bed {
         volume(name)
     }
 
+    /// A volume with enough data to be copied past the page cache, with runs of data that are too
+    /// short for that, and one that ends in the middle of a block.
+    pub(crate) fn large_volume(&self, name: &str) -> ResourceRef {
+        let runs = [
+            (0, 4096),
+            (MIB, 20 * MIB + 8192),
+            (30 * MIB, 255 << 10),
+            (31 * MIB, 256 << 10),
+            (40 * MIB, 13 * MIB + 5),
+        ];
+        let file = fs::File::create(self.file(name)).unwrap();
+        for (at, length) in runs {
+            let bytes: Vec<u8> = (0..length).map(|n| (n / 4096 + n) as u8 | 1).collect();
+            file.write_all_at(&bytes, at).unwrap();
+        }
+        volume(name)
+    }
+
     /// Returns once the copy of this key's first part has begun, its look at the source behind it.
     pub(crate) async fn copying(&self, key_text: &str) {
         let staged = self

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Output as Ran;
+use std::process::{Command, Output as Ran};
 
 use stillpoint_core::{Labels, ResourceRef};
 use stillpoint_iaas::{Observation, Operation, Provider};
@@ -36,6 +36,9 @@ pub(crate) const OPERATIONS: [&str; 13] = [
     "set-labels",
     "take",
 ];
+
+/// A snapshot of the only volume of [`large_world`]; not among the others, for its size.
+pub(crate) const LARGE: &str = "take-large";
 
 pub(crate) fn operation(name: &str) -> Operation {
     let kept: ResourceRef = "here/snapshot/kept.0".parse().unwrap();
@@ -77,6 +80,7 @@ pub(crate) fn operation(name: &str) -> Operation {
             labels: Labels::from([("a".to_owned(), "b".to_owned())]),
         },
         "take" => take_volume(&volume("root.raw")),
+        LARGE => take_volume(&volume("large.raw")),
         other => panic!("no operation `{other}`"),
     }
 }
@@ -103,21 +107,22 @@ pub(crate) async fn world(place: &Path) -> Bed {
     bed
 }
 
+/// One large volume and nothing else.
+pub(crate) fn large_world(place: &Path) -> Bed {
+    let bed = Bed::new_in(place);
+    bed.large_volume("large.raw");
+    drop(bed.open());
+    bed
+}
+
+/// With its holes: they decide which way the data of a large file goes.
 pub(crate) fn copy_of(bed: &Bed, place: &Path) -> TempDir {
-    fn copy(from: &Path, to: &Path) {
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let target = to.join(entry.file_name());
-            if entry.file_type().unwrap().is_dir() {
-                fs::create_dir(&target).unwrap();
-                copy(&entry.path(), &target);
-            } else {
-                fs::copy(entry.path(), target).unwrap();
-            }
-        }
-    }
     let dir = TempDir::new_in(place).unwrap();
-    copy(bed.path(), dir.path());
+    let copied = Command::new("cp")
+        .args(["--recursive", "--sparse=always"])
+        .args([&bed.path().join("."), dir.path()])
+        .status();
+    assert!(copied.unwrap().success());
     dir
 }
 
