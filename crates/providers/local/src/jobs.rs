@@ -90,7 +90,7 @@ impl Job {
         Observation::Running {
             progress: Some(progress),
             // What took long will take long: asking costs little beside it.
-            look_again_in: (self.since.elapsed() / 4)
+            look_again_in: (self.since.elapsed() / 16)
                 .clamp(Duration::from_millis(1), Duration::from_millis(250)),
         }
     }
