@@ -31,8 +31,8 @@ up() {
         mount -o loop "$dir/$fs.img" "$dir/$fs"
     done
     mkdir -p "$dir/memory" "$dir/power"
-    mount -t tmpfs -o size=600m tmpfs "$dir/memory"
-    truncate -s 512M "$dir/memory/power.img"
+    mount -t tmpfs -o size=2g tmpfs "$dir/memory"
+    truncate -s 2G "$dir/memory/power.img"
     mkfs.xfs -q -m reflink=1 "$dir/memory/power.img"
     mount -o loop "$dir/memory/power.img" "$dir/power"
     mkdir -p "$dir/small" "$dir/readonly" "$dir/writable"

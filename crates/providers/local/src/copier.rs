@@ -16,9 +16,6 @@ use crate::failpoint::{self, Did, Step};
 use crate::jobs::Job;
 use crate::pieces::{Pieces, Way};
 
-/// Threads that write past the cache.
-const WRITERS: usize = 8;
-
 /// How far the copy gets before the disk is told to begin with it: each telling costs time.
 const BEHIND: u64 = 32 << 20;
 
@@ -30,10 +27,10 @@ const BUFFER: usize = 1 << 20;
 pub(crate) struct Copier<'a> {
     from: &'a File,
     to: &'a File,
-    /// The same file, opened past the page cache.
-    direct: Option<&'a File>,
-    /// Until the kernel refuses.
+    /// Whether the kernel may copy by itself; until it refuses.
     in_kernel: AtomicBool,
+    /// Whether writing past the cache works; until it is refused.
+    past_the_cache: AtomicBool,
     job: &'a Job,
     /// What is left; none once something failed.
     pieces: Mutex<Option<Pieces<'a>>>,
@@ -44,15 +41,14 @@ pub(crate) struct Copier<'a> {
 struct Tools {
     aligned: direct::Buffer,
     buffer: Vec<u8>,
-    /// How much went by way of the cache since the disk was told to begin, up to where.
-    cached: u64,
+    /// Up to here the disk was told to begin.
+    begun: u64,
 }
 
 impl<'a> Copier<'a> {
     pub(crate) fn new(
         from: &'a File,
         to: &'a File,
-        direct: Option<&'a File>,
         in_kernel: bool,
         pieces: Pieces<'a>,
         job: &'a Job,
@@ -60,17 +56,15 @@ impl<'a> Copier<'a> {
         Self {
             from,
             to,
-            direct,
             in_kernel: AtomicBool::new(in_kernel),
+            past_the_cache: AtomicBool::new(true),
             job,
             pieces: Mutex::new(Some(pieces)),
         }
     }
 
-    /// Copies all pieces.
-    pub(crate) fn run(&self) -> io::Result<()> {
-        // Past the cache each waits for the disk; by way of it they would wait for each other.
-        let threads = if self.direct.is_some() { WRITERS } else { 1 };
+    /// Copies all pieces by so many threads.
+    pub(crate) fn run(&self, threads: usize) -> io::Result<()> {
         thread::scope(|scope| {
             let helpers: Vec<_> = (1..threads)
                 // Where no more threads are to be had, fewer do it.
@@ -102,37 +96,45 @@ impl<'a> Copier<'a> {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> io::Result<Option<(Extent, Way)>> {
+    fn next(&self) -> io::Result<Option<(Extent, Way<'a>)>> {
         let mut pieces = self.pieces();
         let Some(left) = &mut *pieces else {
             return Ok(None);
         };
+        self.job.go_on()?;
         let next = left.next()?;
         if next.is_some() {
-            self.job.go_on()?;
             failpoint::reached(Step::Copy)?;
         }
         Ok(next)
     }
 
-    fn copy(&self, piece: Extent, way: Way, tools: &mut Tools) -> io::Result<()> {
-        let direct = self.direct.filter(|_| way == Way::Direct);
-        let done = match direct {
-            Some(direct) => tools
-                .aligned
-                .copy(self.from, direct, piece)
-                .map_err(|source| match source.kind() {
-                    io::ErrorKind::UnexpectedEof => cut(piece.offset),
-                    _ => source,
-                })?,
-            None => false,
-        };
-        if !done {
+    fn copy(&self, piece: Extent, way: Way<'a>, tools: &mut Tools) -> io::Result<()> {
+        if !self.copy_directly(piece, way, tools)? {
             self.copy_cached(piece, tools)?;
         }
         failpoint::did(|| Did::Filled(self.to));
         self.job.advance(piece.length);
         Ok(())
+    }
+
+    /// False where the piece has to go by way of the cache.
+    fn copy_directly(&self, piece: Extent, way: Way<'a>, tools: &mut Tools) -> io::Result<bool> {
+        let Way::Direct(to) = way else {
+            return Ok(false);
+        };
+        if !self.past_the_cache.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let done = tools.aligned.copy(self.from, to, piece);
+        let done = done.map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => cut(piece.offset),
+            _ => source,
+        })?;
+        if !done {
+            self.past_the_cache.store(false, Ordering::Relaxed);
+        }
+        Ok(done)
     }
 
     fn copy_cached(&self, piece: Extent, tools: &mut Tools) -> io::Result<()> {
@@ -149,10 +151,9 @@ impl<'a> Copier<'a> {
                 at += read_write(self.from, self.to, at, length, &mut tools.buffer)?;
             }
         }
-        tools.cached += piece.length;
-        if tools.cached >= BEHIND {
-            begin_to_write_back(self.to, at.saturating_sub(tools.cached), tools.cached);
-            tools.cached = 0;
+        if at - tools.begun >= BEHIND {
+            begin_to_write_back(self.to, tools.begun, at - tools.begun);
+            tools.begun = at;
         }
         Ok(())
     }
@@ -209,8 +210,43 @@ mod tests {
         from.write_all(&[1; 9 << 20]).unwrap();
         let to = tempfile::tempfile().unwrap();
         let pieces = Pieces::of(&from, None, 9 << 20, &job);
-        let copier = Copier::new(&unreadable, &to, None, false, pieces, &job);
+        let copier = Copier::new(&unreadable, &to, false, pieces, &job);
         copier.work().unwrap_err();
-        assert_eq!(copier.next().unwrap(), None);
+        assert!(copier.next().unwrap().is_none());
+    }
+
+    #[test]
+    fn what_one_of_several_meets_fails_the_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let unreadable = File::create(dir.path().join("unreadable")).unwrap();
+        let (mut from, job) = (tempfile::tempfile().unwrap(), Job::new());
+        from.write_all(&[1; 9 << 20]).unwrap();
+        let to = tempfile::tempfile().unwrap();
+        let pieces = Pieces::of(&from, None, 9 << 20, &job);
+        let copier = Copier::new(&unreadable, &to, false, pieces, &job);
+        copier.run(8).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_refused_past_the_cache_goes_by_way_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut from, job) = (tempfile::tempfile().unwrap(), Job::new());
+        let data: Vec<u8> = (0..3 << 12).map(|n: u32| (n >> 7) as u8 | 1).collect();
+        from.write_all(&data).unwrap();
+        let to = File::create_new(dir.path().join("to")).unwrap();
+        let direct = direct::reopen(&to).unwrap();
+        let copier = Copier::new(&from, &to, true, Pieces::of(&from, None, 0, &job), &job);
+        // At no block's start.
+        let piece = Extent {
+            offset: 5,
+            length: 4096,
+        };
+        let mut tools = Tools::default();
+        copier
+            .copy(piece, Way::Direct(&direct), &mut tools)
+            .unwrap();
+        let copied = std::fs::read(dir.path().join("to")).unwrap();
+        assert!(copied[5..] == data[5..5 + 4096]);
+        assert_eq!(job.done(), 4096);
     }
 }

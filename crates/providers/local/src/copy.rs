@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use stillpoint_core::CopyKind;
 
 use crate::copier::Copier;
+use crate::direct;
 use crate::failpoint::{self, Did, Step};
 use crate::jobs::Job;
 use crate::pieces::Pieces;
@@ -13,7 +14,19 @@ use crate::pieces::Pieces;
 /// From so much data on, what a copy waits for is the disk.
 const LARGE: u64 = 32 << 20;
 
-/// How bytes get from one file to another.
+/// Threads that write past the page cache.
+const WRITERS: usize = 8;
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Over {
+    /// That the bytes are read: making them durable can wait. The page cache takes them quickest.
+    Read,
+    /// That the copy is on the disk. A large one goes past the page cache.
+    Durable,
+}
+
+/// How bytes get from one file to another, where they do not go past the page cache.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Method {
     /// By the kernel, which may share blocks where the file system can.
@@ -38,14 +51,14 @@ impl Method {
 
 /// Copies `size` bytes into an empty file, holes as holes, and says what came of it.
 ///
-/// `direct` is the same file opened past the page cache, where that can be. The job learns of
-/// every byte passed, holes included, and is asked between pieces whether to go on.
+/// The job learns of every byte passed, holes included, and is asked between pieces whether to go
+/// on.
 pub(crate) fn copy(
     from: &File,
     to: &File,
-    direct: Option<&File>,
     size: u64,
     method: Method,
+    over: Over,
     job: &Job,
 ) -> io::Result<CopyKind> {
     if method == Method::Share && clone(from, to)? {
@@ -56,10 +69,15 @@ pub(crate) fn copy(
     ftruncate(to, size)?;
     failpoint::did(|| Did::Filled(to));
     let is_large = fstat(from)?.st_blocks.cast_unsigned() * 512 >= LARGE;
-    let direct = direct.filter(|_| is_large);
-    let pieces = Pieces::of(from, direct, size, job);
+    let direct = match over {
+        Over::Durable if is_large => direct::reopen(to),
+        _ => None,
+    };
+    let pieces = Pieces::of(from, direct.as_ref(), size, job);
     let in_kernel = method != Method::ReadWrite;
-    Copier::new(from, to, direct, in_kernel, pieces, job).run()?;
+    // Past the cache each waits for the disk; by way of it they would wait for each other.
+    let threads = if direct.is_some() { WRITERS } else { 1 };
+    Copier::new(from, to, in_kernel, pieces, job).run(threads)?;
     Ok(CopyKind::Full)
 }
 
@@ -84,7 +102,6 @@ mod tests {
     use std::fs;
     use std::io::Write;
     use std::os::unix::fs::FileExt;
-    use std::path::Path;
 
     use super::*;
 
@@ -98,26 +115,14 @@ mod tests {
         from
     }
 
-    fn target(path: &Path, direct: bool) -> File {
-        use rustix::fs::{Mode, OFlags};
-        let flags = OFlags::RDWR | OFlags::CREATE;
-        let flags = if direct {
-            flags | OFlags::DIRECT
-        } else {
-            flags
-        };
-        File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).unwrap())
-    }
-
     #[test]
     fn every_byte_is_told_once_whichever_way_it_goes() {
-        for past in [false, true] {
+        for over in [Over::Read, Over::Durable] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("to");
             let (from, job) = (source(), Job::new());
-            let to = target(&path, false);
-            let direct = past.then(|| target(&path, true));
-            copy(&from, &to, direct.as_ref(), SIZE, Method::ReadWrite, &job).unwrap();
+            let to = File::create(&path).unwrap();
+            copy(&from, &to, SIZE, Method::ReadWrite, over, &job).unwrap();
             assert_eq!(job.done(), SIZE);
             let mut data = vec![0; SIZE as usize];
             from.read_exact_at(&mut data, 0).unwrap();
@@ -130,8 +135,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let job = Job::new();
         job.stop();
-        let to = target(&dir.path().join("to"), false);
-        let stopped = copy(&source(), &to, None, SIZE, Method::Kernel, &job).unwrap_err();
+        let to = File::create(dir.path().join("to")).unwrap();
+        let stopped = copy(&source(), &to, SIZE, Method::Kernel, Over::Read, &job).unwrap_err();
         assert_eq!(stopped.kind(), io::ErrorKind::Interrupted);
         assert_eq!(job.done(), 0);
     }

@@ -144,14 +144,6 @@ impl Folder {
         Ok(File::from(file))
     }
 
-    /// Opens a file of ours for writing past the page cache; none where that cannot be.
-    pub(crate) fn open_direct(&self, area: Area, name: &str) -> Option<File> {
-        let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(self.fd(area), name, flags, Mode::empty())
-            .map(File::from)
-            .ok()
-    }
-
     /// The names in an area, sorted; those that are not UTF-8 are left out.
     pub(crate) fn names(&self, area: Area) -> Result<Vec<String>> {
         let problem = |source| storage("list", &self.path(area, ""), source);

@@ -81,8 +81,8 @@
 //! published together or not at all.
 //!
 //! Where blocks cannot be shared, they are copied, holes left out. Copies of 32 MiB and more are
-//! written past the page cache (`O_DIRECT`) by 8 threads, with 1 MiB of memory each: such a copy
-//! leaves what others have in the cache alone.
+//! written past the page cache (`O_DIRECT`) by 8 threads with 1 MiB of memory each. Not while
+//! somebody is frozen: the cache takes a copy quickest, and the disk can wait until the thaw.
 //!
 //! # Freezing
 //!

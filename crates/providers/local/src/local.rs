@@ -6,7 +6,7 @@ use rustix::fs::{Stat, fstatvfs};
 use stillpoint_core::{Error, ErrorKind, ResourceKind, ResourceRef, Result, World};
 
 use crate::claims::Claims;
-use crate::copy::{Method, clone, copy};
+use crate::copy::{Method, Over, clone, copy};
 use crate::entity::data_file;
 use crate::failure::{corrupt, storage};
 use crate::folder::{Area, Folder};
@@ -128,11 +128,11 @@ impl Local {
         staged: &str,
         size: u64,
         method: Method,
+        over: Over,
         job: &Job,
     ) -> Result<(File, stillpoint_core::CopyKind)> {
         let to = self.folder.stage(staged)?;
-        let direct = self.folder.open_direct(Area::Staged, staged);
-        let kind = copy(from, &to, direct.as_ref(), size, method, job).map_err(|source| {
+        let kind = copy(from, &to, size, method, over, job).map_err(|source| {
             if job.is_stopped() {
                 return cancelled();
             }

@@ -9,7 +9,7 @@ use stillpoint_iaas::OperationKey;
 
 use crate::claims::Claimed;
 use crate::commit::{Move, publish};
-use crate::copy::Method;
+use crate::copy::{Method, Over};
 use crate::entity::{ImageRecord, SnapshotRecord, data_file};
 use crate::failpoint::{self, Did, Step};
 use crate::failure::storage;
@@ -99,7 +99,14 @@ impl Make {
         let file = match &self.from {
             Some(from) => {
                 local
-                    .copy_staged(&from.file, data, from.size, Method::Share, job)?
+                    .copy_staged(
+                        &from.file,
+                        data,
+                        from.size,
+                        Method::Share,
+                        Over::Durable,
+                        job,
+                    )?
                     .0
             }
             None => folder.stage(data)?,

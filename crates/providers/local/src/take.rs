@@ -13,7 +13,7 @@ use stillpoint_iaas::{Observation, OperationKey, Output, TakeSnapshot, TakenPart
 
 use crate::claims::Claimed;
 use crate::commit::{Move, publish};
-use crate::copy::Method;
+use crate::copy::{Method, Over};
 use crate::entity::{SnapshotRecord, data_file};
 use crate::folder::Area;
 use crate::freezes::{Brief, Hold};
@@ -177,11 +177,15 @@ impl Take {
         }
         // Since nothing changes from here to the end, all parts are of this one instant.
         let taken_at = Timestamp::now();
+        let over = match held {
+            Some(_) => Over::Read,
+            None => Over::Durable,
+        };
         let mut copies = Vec::new();
         for (index, source) in self.sources.iter().enumerate() {
             let name = data_file(&part(&self.key, index));
             staged.push(name.clone());
-            let copy = local.copy_staged(&source.file, &name, source.size, self.method, job);
+            let copy = local.copy_staged(&source.file, &name, source.size, self.method, over, job);
             copies.push(copy.map_err(|error| {
                 match error.kind() {
                     ErrorKind::Cancelled => error,

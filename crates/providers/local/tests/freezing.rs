@@ -4,6 +4,7 @@ mod bed;
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -275,6 +276,36 @@ async fn a_freeze_that_holds_nothing_is_found_out() {
             .to_string()
             .contains("was written while it was copied"),
         "{error}"
+    );
+}
+
+/// Past the page cache it would wait for the disk.
+#[tokio::test]
+async fn who_is_frozen_waits_for_memory_and_not_for_the_disk() {
+    let (bed, guest, provider, disks) = running().await;
+    let root = OpenOptions::new().write(true).open(bed.file("root.raw"));
+    root.unwrap().write_all_at(&vec![7; 40 << 20], MIB).unwrap();
+    let staged = bed.file(".stillpoint/staged/take.0.raw");
+    let frozen = Arc::clone(&guest);
+    let (told, pieces) = std::sync::mpsc::channel();
+    failpoint::watch(Some(Box::new(move |did| {
+        if let failpoint::Did::Filled(file) = did
+            && std::fs::metadata(&staged)
+                .is_ok_and(|now| now.ino() == file.metadata().unwrap().ino())
+        {
+            // That nobody hears it any more is another test's business.
+            let _ = told.send(frozen.frozen.load(Ordering::SeqCst));
+        }
+    })));
+    let take = quiesced(&disks, Duration::from_secs(30));
+    drive(&provider, "take", &take).await.unwrap();
+    failpoint::watch(None);
+    let frozen: Vec<bool> = pieces.into_iter().collect();
+    assert!(frozen.iter().all(|frozen| *frozen));
+    assert!(
+        (5..20).contains(&frozen.len()),
+        "in {} pieces",
+        frozen.len()
     );
 }
 

@@ -13,10 +13,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output as Ran};
 
-use bed::Bed;
 use stillpoint_local::failpoint;
 use victim::{
-    LARGE, OPERATIONS, copy_of, large_world, one_truth, open, shape, text, victim, world,
+    LARGE, OPERATIONS, copy_of, one_truth, open, shape, text, tried_at, victim, world_of,
 };
 
 const FAIL: &str = "STILLPOINT_LOCAL_FAIL";
@@ -96,21 +95,6 @@ fn run(arguments: &[&str], fail: Option<String>) -> Ran {
     command.output().unwrap()
 }
 
-async fn world_of(name: &str) -> Bed {
-    match name {
-        LARGE => large_world(&place()),
-        _ => world(&place()).await,
-    }
-}
-
-/// Nearly all points of a large copy are the same: the next piece.
-fn every(name: &str) -> usize {
-    match name {
-        LARGE if !thorough() => 5,
-        _ => 1,
-    }
-}
-
 fn points(ran: &Ran) -> usize {
     assert!(ran.status.success(), "{}", text(ran));
     let text = text(ran);
@@ -119,7 +103,7 @@ fn points(ran: &Ran) -> usize {
 }
 
 async fn killed(name: &str, tried: &mut Tried) {
-    let bed = world_of(name).await;
+    let bed = world_of(name, &place()).await;
     let before = shape(bed.path());
     let whole = copy_of(&bed, &place());
     let folder = whole.path().to_str().unwrap();
@@ -127,7 +111,7 @@ async fn killed(name: &str, tried: &mut Tried) {
     let after = shape(whole.path());
     assert_ne!((name, &before), (name, &after));
 
-    for at in (1..=points).step_by(every(name)) {
+    for at in tried_at(name, points) {
         let dir = copy_of(&bed, &place());
         let folder = dir.path().to_str().unwrap();
         let ran = run(&["victim", folder, name], Some(format!("kill:{at}")));
@@ -161,14 +145,14 @@ async fn killed(name: &str, tried: &mut Tried) {
 }
 
 async fn failed(name: &str, how: &str, tried: &mut Tried) {
-    let bed = world_of(name).await;
+    let bed = world_of(name, &place()).await;
     let before = shape(bed.path());
     let whole = copy_of(&bed, &place());
     let folder = whole.path().to_str().unwrap();
     let points = points(&run(&["victim", folder, name], None));
     let after = shape(whole.path());
 
-    for at in (1..=points).step_by(every(name)) {
+    for at in tried_at(name, points) {
         let dir = copy_of(&bed, &place());
         let folder = dir.path().to_str().unwrap();
         let ran = run(&["victim", folder, name], Some(format!("{how}:{at}")));

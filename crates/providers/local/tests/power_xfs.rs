@@ -12,7 +12,7 @@ use std::process::{Command, Output as Ran};
 use rustix::fs::{CWD, Mode, OFlags, openat, syncfs};
 use stillpoint_local::failpoint;
 use tempfile::TempDir;
-use victim::{OPERATIONS, copy_of, one_truth, shape, text, world};
+use victim::{LARGE, OPERATIONS, copy_of, one_truth, shape, text, tried_at, world_of};
 
 const FAIL: &str = "STILLPOINT_LOCAL_FAIL";
 const VICTIM: &str = "STILLPOINT_LOCAL_VICTIM";
@@ -46,19 +46,21 @@ async fn the_power_takes_nothing_that_was_acknowledged() {
     let lab = PathBuf::from(std::env::var_os("STILLPOINT_LAB").expect("the lab's folder"));
     let place = lab.join("power");
     let mut cuts = 0;
-    for name in OPERATIONS {
-        let bed = world(&place).await;
+    for name in OPERATIONS.into_iter().chain([LARGE]) {
+        let bed = world_of(name, &place).await;
         let before = shape(bed.path());
         let whole = copy_of(&bed, &place);
         let ran = run(whole.path(), name, None);
         let points = points(&ran);
         let after = shape(whole.path());
         // At the last, nothing is killed any more, and all is acknowledged.
-        let folders: Vec<TempDir> = (0..=points).map(|_| copy_of(&bed, &place)).collect();
+        let mut tried = tried_at(name, points);
+        tried.push(points + 1);
+        let folders: Vec<TempDir> = tried.iter().map(|_| copy_of(&bed, &place)).collect();
         let top = openat(CWD, &place, OFlags::RDONLY, Mode::empty()).unwrap();
         syncfs(&top).unwrap();
         drop(top);
-        for (at, folder) in (1..).zip(&folders) {
+        for (at, folder) in tried.into_iter().zip(folders) {
             let ran = run(folder.path(), name, Some(format!("kill:{at}")));
             assert_eq!(ran.status.success(), at > points, "{}", text(&ran));
             cut(&lab);
@@ -68,7 +70,7 @@ async fn the_power_takes_nothing_that_was_acknowledged() {
             assert!(done || at <= points, "{case}: it was acknowledged");
         }
     }
-    println!("{} operations, {cuts} power cuts", OPERATIONS.len());
+    println!("{} operations, {cuts} power cuts", OPERATIONS.len() + 1);
     assert!(cuts > 150, "far fewer points than there are: {cuts}");
 }
 

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output as Ran};
 
-use stillpoint_core::{Labels, ResourceRef};
-use stillpoint_iaas::{Observation, Operation, Provider};
+use stillpoint_core::{CopyKind, Labels, ResourceRef};
+use stillpoint_iaas::{Observation, Operation, Provider, TakeSnapshot};
 use stillpoint_local::LocalProvider;
 use tempfile::TempDir;
 
@@ -80,7 +80,11 @@ pub(crate) fn operation(name: &str) -> Operation {
             labels: Labels::from([("a".to_owned(), "b".to_owned())]),
         },
         "take" => take_volume(&volume("root.raw")),
-        LARGE => take_volume(&volume("large.raw")),
+        // Where blocks could be shared, too.
+        LARGE => Operation::Snapshot(TakeSnapshot {
+            copy: CopyKind::Full,
+            ..take(&volume("large.raw"), &[&volume("large.raw")])
+        }),
         other => panic!("no operation `{other}`"),
     }
 }
@@ -107,8 +111,26 @@ pub(crate) async fn world(place: &Path) -> Bed {
     bed
 }
 
+/// The world that the operation works in.
+pub(crate) async fn world_of(name: &str, place: &Path) -> Bed {
+    match name {
+        LARGE => large_world(place),
+        _ => world(place).await,
+    }
+}
+
+/// Where to try an operation that has so many points. Nearly all of a large copy are the same, the
+/// next piece, and only some of those are taken.
+pub(crate) fn tried_at(name: &str, points: usize) -> Vec<usize> {
+    let all = 1..=points;
+    match name {
+        LARGE => all.filter(|at| at % 12 == 0 || at + 15 > points).collect(),
+        _ => all.collect(),
+    }
+}
+
 /// One large volume and nothing else.
-pub(crate) fn large_world(place: &Path) -> Bed {
+fn large_world(place: &Path) -> Bed {
     let bed = Bed::new_in(place);
     bed.large_volume("large.raw");
     drop(bed.open());
