@@ -86,11 +86,9 @@ impl<'a> Pieces<'a> {
                 _ => self.runs.push_back((extent, Way::Cached)),
             }
         }
-        if self.direct.is_some() {
-            failpoint::reached(Step::Use)?;
-        }
         for (run, way) in &self.runs {
             if let Way::Direct(to) = way {
+                failpoint::reached(Step::Use)?;
                 direct::reserve(to, *run);
             }
         }
