@@ -10,7 +10,7 @@ use crate::failure::storage;
 use crate::folder::{Area, Folder};
 use crate::ids::file_name_of;
 use crate::stamp::Stamp;
-use crate::writers::writers;
+use crate::writers::{Watched, writers};
 
 /// A volume that is open to be copied.
 #[derive(Debug)]
@@ -82,17 +82,36 @@ impl Source {
                 .retry_with(Retry::After(Duration::from_secs(1))),
         )
     }
+}
 
-    /// An error naming whoever has it open for writing.
-    pub(crate) fn require_unwritten(&self, folder: &Folder) -> Result<()> {
-        let stat = stat(folder, &self.file, &self.volume)?;
-        require_unwritten(&stat, &self.volume)
+/// An error for each of the sources that something has open for writing, naming what.
+pub(crate) fn written(folder: &Folder, sources: &[Source]) -> Result<Vec<Error>> {
+    let mut watched = Vec::new();
+    for source in sources {
+        watched.push(Watched {
+            stat: stat(folder, &source.file, &source.volume)?,
+            name: source.volume.id(),
+        });
     }
+    let refused =
+        |(source, writers): (&Source, Vec<String>)| require_none(&source.volume, &writers).err();
+    Ok(sources
+        .iter()
+        .zip(writers(&watched))
+        .filter_map(refused)
+        .collect())
 }
 
 /// An error naming whoever has the volume's file open for writing.
 pub(crate) fn require_unwritten(stat: &Stat, volume: &ResourceRef) -> Result<()> {
-    let writers = writers(stat, volume.id());
+    let watched = Watched {
+        stat: *stat,
+        name: volume.id(),
+    };
+    require_none(volume, &writers(&[watched]).concat())
+}
+
+fn require_none(volume: &ResourceRef, writers: &[String]) -> Result<()> {
     if writers.is_empty() {
         return Ok(());
     }

@@ -1,7 +1,9 @@
 //! Snapshots of volumes: one, or all of an instance's as one.
 
 use std::fs::File;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,13 +17,13 @@ use crate::claims::Claimed;
 use crate::commit::{Move, publish};
 use crate::copy::{Method, Over};
 use crate::entity::{SnapshotRecord, data_file};
-use crate::folder::Area;
+use crate::folder::{Area, Folder};
 use crate::freezes::{Brief, Hold};
 use crate::ids::part;
 use crate::jobs::Job;
 use crate::local::{Local, cancelled};
 use crate::record::{encode, file_name};
-use crate::source::Source;
+use crate::source::{Source, written};
 use crate::stamp::Stamp;
 
 /// A snapshot that nothing stands in the way of.
@@ -99,14 +101,14 @@ impl Take {
             let source = local
                 .id(&part.volume, ResourceKind::Volume)
                 .and_then(|_| Source::open(&local.folder, &part.volume));
-            match source.and_then(|source| {
-                if matches!(still, Still::Unwritten) {
-                    source.require_unwritten(&local.folder)?;
-                }
-                Ok(source)
-            }) {
+            match source {
                 Ok(source) => sources.push(source),
                 Err(error) => refused = Some(collect(refused, error)),
+            }
+        }
+        if matches!(still, Still::Unwritten) {
+            for error in written(&local.folder, &sources)? {
+                refused = Some(collect(refused, error));
             }
         }
         if let Some(error) = refused {
@@ -141,12 +143,22 @@ impl Take {
 
     fn copy_all(&self, local: &Local, job: &Job, staged: &mut Vec<String>) -> Result<()> {
         let point = self.fix(local, job, staged)?;
+        // Both wait for the kernel, and neither for the other.
+        thread::scope(|scope| {
+            let unwritten =
+                (!point.live).then(|| scope.spawn(|| self.require_still(local, &point)));
+            let synced = self.sync(local, &point);
+            unwritten.map_or(Ok(()), |unwritten| {
+                unwritten
+                    .join()
+                    .unwrap_or_else(|panic| resume_unwind(panic))
+            })?;
+            synced
+        })?;
         let mut moves = Vec::new();
-        for (index, (source, copy)) in self.sources.iter().zip(&point.copies).enumerate() {
+        for (index, source) in self.sources.iter().enumerate() {
             let record = self.record(source, &point, index);
-            moves.extend(stage_part(
-                local, &self.key, index, &copy.0, &record, staged,
-            )?);
+            moves.extend(stage_part(local, &self.key, index, &record, staged)?);
         }
         job.go_on().map_err(|_| cancelled())?;
         let _records = local.records();
@@ -197,22 +209,17 @@ impl Take {
                 }
             })?);
         }
-        for (source, stamp) in self.sources.iter().zip(&stamps) {
-            // Whoever opened it meanwhile may have mapped it, and what is written there shows in
-            // no time stamp until it is written back.
-            if held.is_none() {
-                source.require_unwritten(folder)?;
+        if let Some((instance, hold)) = &held {
+            self.require_unchanged(folder, &stamps)?;
+            if hold.is_none() || local.freezes.hold(instance) != *hold {
+                return Err(
+                    Error::new(ErrorKind::Timeout, "it thawed before all was copied")
+                        .on((*instance).clone())
+                        .advise(
+                            "Freeze it for longer, or keep the folder where blocks can be shared",
+                        ),
+                );
             }
-            source.require_unchanged(folder, *stamp)?;
-        }
-        if let Some((instance, hold)) = &held
-            && (hold.is_none() || local.freezes.hold(instance) != *hold)
-        {
-            return Err(
-                Error::new(ErrorKind::Timeout, "it thawed before all was copied")
-                    .on((*instance).clone())
-                    .advise("Freeze it for longer, or keep the folder where blocks can be shared"),
-            );
         }
         drop(brief);
         Ok(Point {
@@ -224,6 +231,30 @@ impl Take {
                 .and_then(|_| local.freezes.consistency())
                 .unwrap_or(Consistency::Filesystem),
         })
+    }
+
+    /// An error if anything wrote a source since the point in time, or could have: whoever opened
+    /// it meanwhile may have mapped it, and what is written there shows in no time stamp until it
+    /// is written back.
+    fn require_still(&self, local: &Local, point: &Point) -> Result<()> {
+        if let Some(error) = written(&local.folder, &self.sources)?.into_iter().next() {
+            return Err(error);
+        }
+        self.require_unchanged(&local.folder, &point.stamps)
+    }
+
+    fn require_unchanged(&self, folder: &Folder, since: &[Stamp]) -> Result<()> {
+        let mut pairs = self.sources.iter().zip(since);
+        pairs.try_for_each(|(source, stamp)| source.require_unchanged(folder, *stamp))
+    }
+
+    /// Makes the bytes of all parts durable.
+    fn sync(&self, local: &Local, point: &Point) -> Result<()> {
+        for (index, (file, _)) in point.copies.iter().enumerate() {
+            let data = data_file(&part(&self.key, index));
+            local.folder.sync_file(file, Area::Staged, &data)?;
+        }
+        Ok(())
     }
 
     fn record(&self, source: &Source, point: &Point, index: usize) -> SnapshotRecord {
@@ -256,18 +287,16 @@ struct Point {
     consistency: Consistency,
 }
 
-/// Makes one part durable in `staged/`: its bytes, then its record.
+/// Makes the record of one part durable in `staged/`; its bytes are.
 fn stage_part(
     local: &Local,
     key: &OperationKey,
     index: usize,
-    file: &File,
     record: &SnapshotRecord,
     staged: &mut Vec<String>,
 ) -> Result<[Move; 2]> {
     let id = part(key, index);
     let (data, json) = (data_file(&id), file_name(&id));
-    local.folder.sync_file(file, Area::Staged, &data)?;
     staged.push(json.clone());
     local.folder.stage_bytes(&json, &encode(record)?)?;
     let to_snapshots =
