@@ -1,15 +1,19 @@
 //! Volumes that somebody else writes, changes or cuts.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use stillpoint_core::{ErrorKind, World};
 use stillpoint_iaas::{Observation, Operation, Provider};
 use stillpoint_local::failpoint;
 
-use crate::bed::{self, Bed, MIB, create_volume, drive, key, snapshot, take_volume, volume};
+use crate::bed::{
+    self, Bed, MIB, create_instance, create_volume, drive, instance, key, snapshot, take,
+    take_volume, volume,
+};
 use crate::refused;
 
 #[tokio::test]
@@ -21,19 +25,8 @@ async fn a_volume_that_something_writes_is_refused_and_who_does_is_named() {
         .snapshot
         .clone();
     let path = bed.file("disk.raw");
-    let mut writer = Command::new("sh")
-        .args([
-            "-c",
-            "exec 3>>\"$0\"; echo; read wait",
-            path.to_str().unwrap(),
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut ready = [0];
-    std::io::Read::read_exact(writer.stdout.as_mut().unwrap(), &mut ready).unwrap();
-    let pid = format!("process {}", writer.id());
+    let writer = Writer::of(&path);
+    let pid = writer.named();
     let revert = Operation::Revert {
         volume: disk.clone(),
         to: kept,
@@ -51,8 +44,7 @@ async fn a_volume_that_something_writes_is_refused_and_who_does_is_named() {
         .await
         .unwrap_err();
     assert_eq!(written.kind(), ErrorKind::Busy);
-    writer.kill().unwrap();
-    writer.wait().unwrap();
+    drop(writer);
     drive(&provider, "now", &take_volume(&disk)).await.unwrap();
 
     // A reader hurts nobody.
@@ -60,6 +52,82 @@ async fn a_volume_that_something_writes_is_refused_and_who_does_is_named() {
     drive(&provider, "and-now", &take_volume(&disk))
         .await
         .unwrap();
+}
+
+/// Who has opened it may have mapped it, and need not have written when the copy ends.
+#[tokio::test]
+async fn who_opens_a_volume_while_it_is_copied_is_named() {
+    let bed = Bed::new();
+    let disk = bed.volume("disk.raw", MIB, 1);
+    let provider = bed.open();
+    let operation = take_volume(&disk);
+    let held = failpoint::hold_copies();
+    provider.submit(&key("late"), &operation).await.unwrap();
+    bed.copying("late").await;
+    let writer = Writer::of(&bed.file("disk.raw"));
+    drop(held);
+    match bed::settle(&provider, "late", &operation).await {
+        Observation::Failed { error, left } => {
+            assert!(left.is_empty());
+            assert_eq!(error.kind(), ErrorKind::Busy);
+            assert!(error.to_string().contains(&writer.named()), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_disk_that_something_writes_is_named_with_what_writes_it() {
+    let bed = Bed::new();
+    let provider = bed.open();
+    let disks = ["one", "idle", "two"].map(|name| bed.volume(name, MIB, 1));
+    let [one, idle, two] = &disks;
+    drive(&provider, "web", &create_instance("web", &[one, idle, two]))
+        .await
+        .unwrap();
+    let writers = ["one", "two"].map(|name| Writer::of(&bed.file(name)));
+    let whole = Operation::Snapshot(take(&instance("web"), &[one, idle, two]));
+    let refused = provider.submit(&key("all"), &whole).await.unwrap_err();
+    let all = refused.to_string();
+    for (disk, writer) in [one, two].into_iter().zip(&writers) {
+        let said = format!("{disk}: it is open for writing in {}", writer.named());
+        assert_eq!(all.matches(&said).count(), 1, "{all}");
+    }
+    assert!(!all.contains(idle.id()), "{all}");
+}
+
+/// A process that has a file open to append to it, and does nothing.
+struct Writer(Child);
+
+impl Writer {
+    fn of(path: &Path) -> Self {
+        let mut writer = Command::new("sh")
+            .args(["-c", "exec 3>>\"$0\"; echo; read wait"])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0];
+        writer
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut ready)
+            .unwrap();
+        Self(writer)
+    }
+
+    fn named(&self) -> String {
+        format!("process {} (sh)", self.0.id())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 #[tokio::test]
