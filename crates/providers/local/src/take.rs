@@ -143,18 +143,7 @@ impl Take {
 
     fn copy_all(&self, local: &Local, job: &Job, staged: &mut Vec<String>) -> Result<()> {
         let point = self.fix(local, job, staged)?;
-        // Both wait for the kernel, and neither for the other.
-        thread::scope(|scope| {
-            let unwritten =
-                (!point.live).then(|| scope.spawn(|| self.require_still(local, &point)));
-            let synced = self.sync(local, &point);
-            unwritten.map_or(Ok(()), |unwritten| {
-                unwritten
-                    .join()
-                    .unwrap_or_else(|panic| resume_unwind(panic))
-            })?;
-            synced
-        })?;
+        self.settle(local, &point)?;
         let mut moves = Vec::new();
         for (index, source) in self.sources.iter().enumerate() {
             let record = self.record(source, &point, index);
@@ -230,6 +219,26 @@ impl Take {
             consistency: held
                 .and_then(|_| local.freezes.consistency())
                 .unwrap_or(Consistency::Filesystem),
+        })
+    }
+
+    /// Makes the bytes of all parts durable, and finds out whether they are of one point in time
+    /// where nobody was frozen for it.
+    fn settle(&self, local: &Local, point: &Point) -> Result<()> {
+        if point.live {
+            return self.sync(local, point);
+        }
+        thread::scope(|scope| {
+            // Both wait for the kernel, and neither for the other.
+            let looking = thread::Builder::new()
+                .name("stillpoint-look".to_owned())
+                .spawn_scoped(scope, || self.require_still(local, point));
+            let synced = self.sync(local, point);
+            match looking {
+                Ok(looking) => looking.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(_no_more_threads) => self.require_still(local, point),
+            }?;
+            synced
         })
     }
 
