@@ -128,7 +128,8 @@ async fn writers_are_found_on_file_systems_with_devices_of_their_own() {
         assert_eq!(error.kind(), ErrorKind::Busy);
         assert!(error.to_string().contains(&device), "{error}");
 
-        let script = "import mmap,sys,time\nf=open(sys.argv[1],'r+b')\nm=mmap.mmap(f.fileno(),0)\nf.close()\nprint(flush=True)\ntime.sleep(60)";
+        // Its descriptors are closed, the one that Python keeps for a mapping, too.
+        let script = "import mmap,os,sys,time\nf=open(sys.argv[1],'r+b')\nm=mmap.mmap(f.fileno(),0)\nos.closerange(3,99)\nprint(flush=True)\ntime.sleep(60)";
         let mut mapper = Command::new("python3")
             .args(["-c", script, path.to_str().unwrap()])
             .stdout(std::process::Stdio::piped())
