@@ -1,5 +1,6 @@
 //! Reading: [`Archive`] opens, checks and gives access; [`EntryReader`] unpacks and proves.
 
+mod ahead;
 mod archive;
 mod entry;
 mod locate;

@@ -3,6 +3,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::archive::Inner;
 use super::{Archive, EntryReader, ReadAt};
 use crate::manifest::{self, FORMAT, MANIFEST, METADATA, OWN_MODE, SIGNATURE};
@@ -137,8 +138,8 @@ impl OpenOptions {
         self.strictness == Strictness::Lenient
     }
 
-    /// The local headers and the manifest, of large archives at the same time: each takes as
-    /// long as the directory.
+    /// The local headers and the manifest, of large archives at the same time, and what is in the
+    /// manifest while more of it is unpacked: each takes as long as the directory.
     fn read_rest(&self, archive: &Archive) -> Result<(Locals, Option<manifest::Reader>)> {
         const LARGE: usize = 4096;
         let directory = &archive.0.directory;
@@ -150,14 +151,31 @@ impl OpenOptions {
         if directory.entries.len() < LARGE {
             return Ok((locals()?, self.read_manifest(archive)?));
         }
+        let manifest = self.manifest_of(archive)?;
         std::thread::scope(|scope| {
             let locals = scope.spawn(locals);
-            let manifest = self.read_manifest(archive);
-            Ok((locals.join().expect("it does not panic")?, manifest?))
+            let manifest = manifest.map(|(text, entries)| {
+                let (reading, text_ahead) = Ahead::new();
+                scope.spawn(move || reading.all_of(text));
+                manifest::Reader::read(text_ahead, entries.iter())
+            });
+            Ok((
+                locals.join().expect("it does not panic")?,
+                manifest.transpose()?,
+            ))
         })
     }
 
     fn read_manifest(&self, archive: &Archive) -> Result<Option<manifest::Reader>> {
+        let Some((text, entries)) = self.manifest_of(archive)? else {
+            return Ok(None);
+        };
+        let text = std::io::BufReader::with_capacity(256 << 10, text);
+        manifest::Reader::read(text, entries.iter()).map(Some)
+    }
+
+    /// The manifest's text and the entries that it lists; none where there is none to be.
+    fn manifest_of<'a>(&self, archive: &'a Archive) -> Result<Option<(EntryReader, &'a [Entry])>> {
         let entries = &archive.0.directory.entries;
         let listed = listed(entries, &archive.0.directory.end)?;
         let declared = listed.unwrap_or(0);
@@ -171,8 +189,7 @@ impl OpenOptions {
             return Ok(None);
         };
         let text = EntryReader::new(archive, listed)?;
-        let text = std::io::BufReader::with_capacity(256 << 10, text);
-        manifest::Reader::read(text, entries[..listed].iter()).map(Some)
+        Ok(Some((text, &entries[..listed])))
     }
 
     fn unlock(&self, archive: &mut Archive) -> Result<()> {

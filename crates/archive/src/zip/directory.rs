@@ -1,11 +1,12 @@
 //! The central directory as a whole, and that every byte before it belongs to exactly one entry.
 
 use super::extra::{Forgivable, Forgiven};
-use super::wire::{CENTRAL, Central, FLAG_DESCRIPTOR, LOCAL, LocalHeader};
-use super::{DESCRIPTOR, End, Entry, Local, check_descriptor};
+#[cfg(feature = "depot")]
+use super::wire::{CENTRAL, Central};
+use super::wire::{FLAG_DESCRIPTOR, LOCAL, LocalHeader};
+use super::{DESCRIPTOR, End, Entry, Local, check_descriptor, records};
 #[cfg(feature = "depot")]
 use crate::manifest::MANIFEST;
-use crate::name::Names;
 use crate::read::{ReadAt, Window};
 use crate::{Limits, Refusal, Result};
 
@@ -33,13 +34,16 @@ impl Directory {
             .map_err(crate::Error::io("asking for the archive's size"))?;
         let end = End::read(source, length)?;
         let mut forgiven = Forgiven::new();
-        let (entries, names) =
-            read_entries(source, &end, limits, lenient.then_some(&mut forgiven))?;
+        let (entries, implied) =
+            records::read(source, &end, limits, lenient.then_some(&mut forgiven))?;
+        if lenient && implied > 0 {
+            forgiven.insert(Forgivable::MissingDirectory, implied);
+        }
         Ok(Directory {
             entries,
             locals: Vec::new(),
             end,
-            implied: names.implied(),
+            implied,
             forgiven,
         })
     }
@@ -175,78 +179,4 @@ pub(crate) fn manifest_offset(mut directory: &[u8]) -> Option<u64> {
         directory = rest;
     }
     None
-}
-
-/// Bytes of the directory fetched at a time.
-const AHEAD: usize = 256 << 10;
-
-fn read_entries(
-    source: &dyn ReadAt,
-    end: &End,
-    limits: &Limits,
-    mut forgiven: Option<&mut Forgiven>,
-) -> Result<(Vec<Entry>, Names)> {
-    let over = |what, found, limit| Err(Refusal::Limit { what, found, limit }.at(end.offset));
-    if end.entries > limits.entries {
-        return over("the number of entries", end.entries, limits.entries);
-    }
-    if end.entries > end.size / CENTRAL as u64 {
-        return Err(Refusal::WrongCounts("too many entries for its size").at(end.offset));
-    }
-    let mut window = Window::new(source);
-    let mut names = Names::with_capacity(end.entries as usize);
-    let mut entries: Vec<Entry> = Vec::with_capacity(end.entries as usize);
-    let (mut at, stop) = (end.offset, end.offset + end.size);
-    let (mut total, mut sorted) = (0u64, true);
-    while at < stop {
-        let fail = |reason: Refusal| reason.at(at);
-        let has_room = |length: usize| match stop - at < length as u64 {
-            true => Err(fail(Refusal::Truncated("the central directory"))),
-            false => Ok(()),
-        };
-        has_room(CENTRAL)?;
-        let fixed = window.get(at, CENTRAL, AHEAD)?;
-        let (name, extra, comment) = Central::variable_part(fixed)
-            .ok_or_else(|| fail(Refusal::WrongCounts("it holds something else")))?;
-        let length = CENTRAL + name + extra + comment;
-        has_room(length)?;
-        let record = Central::decode(window.get(at, length, AHEAD)?);
-        if comment != 0 {
-            return Err(fail(Refusal::Comment(comment as u16)));
-        }
-        let entry = Entry::from_central(&record, limits, forgiven.as_deref_mut()).map_err(
-            |(entry, reason)| crate::Error::Refused {
-                entry,
-                offset: Some(at),
-                reason,
-            },
-        )?;
-        names.insert_shared(&entry.name)?;
-        let folders = end.entries.saturating_add(names.implied());
-        if folders > limits.entries {
-            return over("the number of entries and folders", folders, limits.entries);
-        }
-        total = total.saturating_add(entry.size);
-        if total > limits.total {
-            return over("the total size", total, limits.total);
-        }
-        sorted &= entries.last().is_none_or(|last| last.offset < entry.offset);
-        entries.push(entry);
-        at += length as u64;
-        if entries.len() as u64 > end.entries {
-            break;
-        }
-    }
-    if entries.len() as u64 != end.entries || at != stop {
-        return Err(Refusal::WrongCounts("the number of entries").at(at));
-    }
-    if !sorted {
-        entries.sort_by_key(|entry| entry.offset);
-    }
-    if let Some(forgiven) = forgiven
-        && names.implied() > 0
-    {
-        forgiven.insert(Forgivable::MissingDirectory, names.implied());
-    }
-    Ok((entries, names))
 }

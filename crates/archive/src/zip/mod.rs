@@ -6,6 +6,7 @@ mod entry;
 mod extra;
 mod local;
 mod method;
+mod records;
 mod wire;
 
 #[cfg(feature = "depot")]

@@ -9,6 +9,7 @@ mod headers;
 mod manifest;
 mod room;
 mod text;
+mod thousands;
 
 use craft::{Entry, zip};
 use stillpoint_archive::{OpenOptions, Refusal, VerifyLevel, Watch, verify, verify_stream};

@@ -1,0 +1,142 @@
+//! The records of the central directory, one by one, and that their names go together.
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use super::extra::Forgiven;
+use super::wire::{CENTRAL, Central};
+use super::{End, Entry};
+use crate::name::Names;
+use crate::read::{ReadAt, Window};
+use crate::{Limits, Refusal, Result};
+
+/// Bytes of the directory fetched at a time.
+const AHEAD: usize = 256 << 10;
+
+/// From so many records on, their names are held against each other by a thread of its own: that
+/// takes as long as reading them.
+const LARGE: u64 = 4096;
+/// Names given to it at a time, and how often it may be behind.
+const BATCH: usize = 4096;
+const BATCHES: usize = 2;
+
+/// The checked entries in the order of their data, and how many folders have none of their own.
+pub(super) fn read(
+    source: &dyn ReadAt,
+    end: &End,
+    limits: &Limits,
+    forgiven: Option<&mut Forgiven>,
+) -> Result<(Vec<Entry>, u64)> {
+    if end.entries > limits.entries {
+        return Err(too_many("the number of entries", end.entries, limits, end));
+    }
+    if end.entries > end.size / CENTRAL as u64 {
+        return Err(Refusal::WrongCounts("too many entries for its size").at(end.offset));
+    }
+    let mut names = Names::with_capacity(end.entries as usize);
+    if end.entries < LARGE {
+        let take_in = |name: &Arc<str>| take_in(&mut names, name, limits, end);
+        let entries = entries(source, end, limits, forgiven, take_in)?;
+        return Ok((entries, names.implied()));
+    }
+    thread::scope(|scope| {
+        let (give, batches) = sync_channel::<Vec<Arc<str>>>(BATCHES);
+        let checking = scope.spawn(move || -> Result<u64> {
+            for name in batches.into_iter().flatten() {
+                take_in(&mut names, &name, limits, end)?;
+            }
+            Ok(names.implied())
+        });
+        let mut batch = Vec::with_capacity(BATCH);
+        let entries = entries(source, end, limits, forgiven, |name| {
+            batch.push(Arc::clone(name));
+            if batch.len() == BATCH {
+                // Who takes no more has found one to refuse, and tells it below.
+                let _ = give.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+            }
+            Ok(())
+        });
+        let _ = give.send(batch);
+        drop(give);
+        // Whatever is wrong with a name is before what else was found.
+        let implied = checking.join().expect("it does not panic")?;
+        Ok((entries?, implied))
+    })
+}
+
+fn take_in(names: &mut Names, name: &Arc<str>, limits: &Limits, end: &End) -> Result<()> {
+    names.insert_shared(name)?;
+    let folders = end.entries.saturating_add(names.implied());
+    match folders > limits.entries {
+        true => Err(too_many(
+            "the number of entries and folders",
+            folders,
+            limits,
+            end,
+        )),
+        false => Ok(()),
+    }
+}
+
+fn too_many(what: &'static str, found: u64, limits: &Limits, end: &End) -> crate::Error {
+    let limit = limits.entries;
+    Refusal::Limit { what, found, limit }.at(end.offset)
+}
+
+fn entries(
+    source: &dyn ReadAt,
+    end: &End,
+    limits: &Limits,
+    mut forgiven: Option<&mut Forgiven>,
+    mut named: impl FnMut(&Arc<str>) -> Result<()>,
+) -> Result<Vec<Entry>> {
+    let mut window = Window::new(source);
+    let mut entries: Vec<Entry> = Vec::with_capacity(end.entries as usize);
+    let (mut at, stop) = (end.offset, end.offset + end.size);
+    let (mut total, mut sorted) = (0u64, true);
+    while at < stop {
+        let fail = |reason: Refusal| reason.at(at);
+        let has_room = |length: usize| match stop - at < length as u64 {
+            true => Err(fail(Refusal::Truncated("the central directory"))),
+            false => Ok(()),
+        };
+        has_room(CENTRAL)?;
+        let fixed = window.get(at, CENTRAL, AHEAD)?;
+        let (name, extra, comment) = Central::variable_part(fixed)
+            .ok_or_else(|| fail(Refusal::WrongCounts("it holds something else")))?;
+        let length = CENTRAL + name + extra + comment;
+        has_room(length)?;
+        let record = Central::decode(window.get(at, length, AHEAD)?);
+        if comment != 0 {
+            return Err(fail(Refusal::Comment(comment as u16)));
+        }
+        let entry = Entry::from_central(&record, limits, forgiven.as_deref_mut()).map_err(
+            |(entry, reason)| crate::Error::Refused {
+                entry,
+                offset: Some(at),
+                reason,
+            },
+        )?;
+        named(&entry.name)?;
+        total = total.saturating_add(entry.size);
+        if total > limits.total {
+            let (found, limit) = (total, limits.total);
+            let what = "the total size";
+            return Err(Refusal::Limit { what, found, limit }.at(end.offset));
+        }
+        sorted &= entries.last().is_none_or(|last| last.offset < entry.offset);
+        entries.push(entry);
+        at += length as u64;
+        if entries.len() as u64 > end.entries {
+            break;
+        }
+    }
+    if entries.len() as u64 != end.entries || at != stop {
+        return Err(Refusal::WrongCounts("the number of entries").at(at));
+    }
+    if !sorted {
+        entries.sort_by_key(|entry| entry.offset);
+    }
+    Ok(entries)
+}
