@@ -51,8 +51,25 @@ impl Process {
             let pid = name.parse().ok()?;
             let folder = open(CWD, &format!("/proc/{pid}"), OFlags::DIRECTORY)?;
             // Threads of the kernel have none: they are most, and open no files.
-            readlinkat(&folder, "exe", Vec::new()).ok()?;
-            Some(Self { pid, folder })
+            if has_program(&folder) {
+                return Some(Self { pid, folder });
+            }
+            // A first thread that has ended shows nothing of what the others have.
+            let links = statat(&folder, "task", AtFlags::empty()).ok()?.st_nlink;
+            // Two of each folder, and one of each thread.
+            (links > 3).then(|| Self::other_thread(pid)).flatten()
+        })
+    }
+
+    fn other_thread(pid: u32) -> Option<Self> {
+        let threads = names(format!("/proc/{pid}/task"));
+        threads.iter().find_map(|thread| {
+            let folder = open(
+                CWD,
+                &format!("/proc/{pid}/task/{thread}"),
+                OFlags::DIRECTORY,
+            )?;
+            has_program(&folder).then_some(Self { pid, folder })
         })
     }
 
@@ -95,6 +112,10 @@ impl Process {
             .ok()?;
         Some(text)
     }
+}
+
+fn has_program(process: &OwnedFd) -> bool {
+    readlinkat(process, "exe", Vec::new()).is_ok()
 }
 
 fn open(at: impl rustix::fd::AsFd, name: &str, flags: OFlags) -> Option<OwnedFd> {

@@ -98,6 +98,28 @@ async fn reflinks_share_blocks_and_a_full_copy_does_not() {
     }
 }
 
+/// Maps the file and closes all descriptors, the one that Python keeps for a mapping, too.
+const MAPS: &str = "
+import mmap, os, sys, time
+file = open(sys.argv[1], 'r+b')
+kept = mmap.mmap(file.fileno(), 0)
+os.closerange(3, 99)
+print(flush=True)
+time.sleep(60)
+";
+
+/// Has the file open in a process whose first thread has ended.
+const WRITES_FROM_A_THREAD: &str = "
+import ctypes, os, sys, threading, time
+file = open(sys.argv[1], 'r+b')
+def wait():
+    time.sleep(0.2)
+    print(flush=True)
+    time.sleep(60)
+threading.Thread(target=wait).start()
+ctypes.CDLL(None).pthread_exit(None)
+";
+
 #[tokio::test]
 #[ignore = "needs root: lab/reflink-fs.sh mounts XFS and btrfs"]
 async fn writers_are_found_on_file_systems_with_devices_of_their_own() {
@@ -128,26 +150,22 @@ async fn writers_are_found_on_file_systems_with_devices_of_their_own() {
         assert_eq!(error.kind(), ErrorKind::Busy);
         assert!(error.to_string().contains(&device), "{error}");
 
-        // Its descriptors are closed, the one that Python keeps for a mapping, too.
-        let script = "import mmap,os,sys,time\nf=open(sys.argv[1],'r+b')\nm=mmap.mmap(f.fileno(),0)\nos.closerange(3,99)\nprint(flush=True)\ntime.sleep(60)";
-        let mut mapper = Command::new("python3")
-            .args(["-c", script, path.to_str().unwrap()])
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut ready = [0];
-        std::io::Read::read_exact(mapper.stdout.as_mut().unwrap(), &mut ready).unwrap();
-        let error = drive(&provider, "take", &take_volume(&disk))
-            .await
-            .unwrap_err();
-        mapper.kill().unwrap();
-        mapper.wait().unwrap();
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("process {}", mapper.id())),
-            "{error}"
-        );
+        for script in [MAPS, WRITES_FROM_A_THREAD] {
+            let mut writer = Command::new("python3")
+                .args(["-c", script, path.to_str().unwrap()])
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut ready = [0];
+            std::io::Read::read_exact(writer.stdout.as_mut().unwrap(), &mut ready).unwrap();
+            let error = drive(&provider, "take", &take_volume(&disk))
+                .await
+                .unwrap_err();
+            writer.kill().unwrap();
+            writer.wait().unwrap();
+            let named = format!("process {}", writer.id());
+            assert!(error.to_string().contains(&named), "{error}");
+        }
         drive(&provider, "now", &take_volume(&disk)).await.unwrap();
     }
 }
