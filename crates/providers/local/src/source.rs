@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::io;
 use std::thread;
 use std::time::Duration;
 
@@ -97,7 +98,7 @@ pub(crate) fn written(folder: &Folder, sources: &[Source]) -> Result<Vec<Error>>
         |(source, writers): (&Source, Vec<String>)| require_none(&source.volume, &writers).err();
     Ok(sources
         .iter()
-        .zip(writers(&watched))
+        .zip(writers(&watched).map_err(untold)?)
         .filter_map(refused)
         .collect())
 }
@@ -108,7 +109,14 @@ pub(crate) fn require_unwritten(stat: &Stat, volume: &ResourceRef) -> Result<()>
         stat: *stat,
         name: volume.id(),
     };
-    require_none(volume, &writers(&[watched]).concat())
+    let writers = writers(&[watched]).map_err(|error| untold(error).on(volume.clone()))?;
+    require_none(volume, &writers.concat())
+}
+
+fn untold(source: io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "nobody can tell what writes it")
+        .advise("Mount /proc, and let this process open more files (RLIMIT_NOFILE)")
+        .because(source)
 }
 
 fn require_none(volume: &ResourceRef, writers: &[String]) -> Result<()> {

@@ -234,11 +234,12 @@ impl Take {
                 .name("stillpoint-look".to_owned())
                 .spawn_scoped(scope, || self.require_still(local, point));
             let synced = self.sync(local, point);
-            match looking {
+            let still = match looking {
                 Ok(looking) => looking.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 Err(_no_more_threads) => self.require_still(local, point),
-            }?;
-            synced
+            };
+            // What ails the disk will ail it again; a writer may be gone the next time.
+            synced.and(still)
         })
     }
 

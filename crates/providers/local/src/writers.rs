@@ -1,12 +1,15 @@
 //! Who has a file open for writing: an advisory lock would tell only of those who take it.
 
+use std::ffi::CStr;
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Stat, openat, readlinkat, stat, statat};
 use rustix::fs::{major, minor};
+use rustix::io::Errno;
 
 use crate::lock::process;
 
@@ -22,110 +25,128 @@ pub(crate) struct Watched<'a> {
 /// descriptor or a shared mapping, and loop devices. All files in one go, since most of it is the
 /// way through the processes.
 ///
-/// Processes of other users show this to root only; against those, and whoever opens the file
+/// Processes of other users show this to root only, and those of another PID namespace to nobody
+/// here; nor do the kernel's own servers, descriptors on their way through a socket or in a ring,
+/// or a thread that shares none with its process. Against all these, and whoever opens the file
 /// later, its change time is compared before and after.
-pub(crate) fn writers(files: &[Watched<'_>]) -> Vec<Vec<String>> {
+///
+/// An error where nobody can tell, for a lack of `/proc`, descriptors or memory.
+pub(crate) fn writers(files: &[Watched<'_>]) -> io::Result<Vec<Vec<String>>> {
     let mut found = vec![Vec::new(); files.len()];
-    for process in Process::all() {
-        let mut writing = process.descriptors(files);
-        process.mappings(files, &mut writing);
+    for pid in names("/proc")?.iter().filter_map(|name| name.parse().ok()) {
+        let Some(process) = Process::of(pid)? else {
+            continue;
+        };
+        let mut writing = process.descriptors(files)?;
+        process.mappings(files, &mut writing)?;
         for (found, writes) in found.iter_mut().zip(writing) {
             if writes {
-                found.push(self::process(process.pid));
+                found.push(self::process(pid));
             }
         }
     }
-    loop_devices(files, &mut found);
-    found
+    loop_devices(files, &mut found)?;
+    Ok(found)
 }
 
-/// A process that has a program and is ours to look into.
-struct Process {
-    pid: u32,
-    folder: OwnedFd,
+/// What there is to see; none of what ended meanwhile, or is not ours to see. An error where it is
+/// this process that lacks something.
+fn seen<T>(looked: Result<T, impl Into<io::Error>>) -> io::Result<Option<T>> {
+    let lacking =
+        [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(|errno| Some(errno.raw_os_error()));
+    match looked.map_err(Into::into) {
+        Ok(what) => Ok(Some(what)),
+        Err(error) if lacking.contains(&error.raw_os_error()) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
+
+/// A process's folder in `/proc`, or that of one of its threads.
+struct Process(OwnedFd);
 
 impl Process {
-    fn all() -> impl Iterator<Item = Self> {
-        names("/proc").into_iter().filter_map(|name| {
-            let pid = name.parse().ok()?;
-            let folder = open(CWD, &format!("/proc/{pid}"), OFlags::DIRECTORY)?;
-            // Threads of the kernel have none: they are most, and open no files.
-            if has_program(&folder) {
-                return Some(Self { pid, folder });
+    fn of(pid: u32) -> io::Result<Option<Self>> {
+        let Some(process) = Self::open(&format!("/proc/{pid}"))? else {
+            return Ok(None);
+        };
+        // Threads of the kernel have none: they are most, and have no descriptors.
+        if process.has_program() {
+            return Ok(Some(process));
+        }
+        // A first thread that has ended shows nothing of what the others have. A folder has two
+        // links, and one of each folder in it.
+        let threads = seen(statat(&process.0, "task", AtFlags::empty()))?;
+        if threads.is_none_or(|threads| threads.st_nlink <= 3) {
+            return Ok(None);
+        }
+        for thread in seen(names(format!("/proc/{pid}/task")))?.unwrap_or_default() {
+            let thread = Self::open(&format!("/proc/{pid}/task/{thread}"))?;
+            if let Some(thread) = thread.filter(Self::has_program) {
+                return Ok(Some(thread));
             }
-            // A first thread that has ended shows nothing of what the others have.
-            let links = statat(&folder, "task", AtFlags::empty()).ok()?.st_nlink;
-            // Two of each folder, and one of each thread.
-            (links > 3).then(|| Self::other_thread(pid)).flatten()
-        })
+        }
+        Ok(None)
     }
 
-    fn other_thread(pid: u32) -> Option<Self> {
-        let threads = names(format!("/proc/{pid}/task"));
-        threads.iter().find_map(|thread| {
-            let folder = open(
-                CWD,
-                &format!("/proc/{pid}/task/{thread}"),
-                OFlags::DIRECTORY,
-            )?;
-            has_program(&folder).then_some(Self { pid, folder })
-        })
+    fn open(path: &str) -> io::Result<Option<Self>> {
+        Ok(seen(open(CWD, path, OFlags::DIRECTORY))?.map(Self))
+    }
+
+    fn has_program(&self) -> bool {
+        // Other errors are those of programs that cannot be named, as by a path that is too long.
+        readlinkat(&self.0, "exe", Vec::new()) != Err(Errno::NOENT)
     }
 
     /// Which of the files it has open for writing.
-    fn descriptors(&self, files: &[Watched<'_>]) -> Vec<bool> {
+    fn descriptors(&self, files: &[Watched<'_>]) -> io::Result<Vec<bool>> {
         let mut writing = vec![false; files.len()];
-        let numbers = open(&self.folder, "fd", OFlags::DIRECTORY);
-        let Some((folder, numbers)) = numbers.and_then(|fd| Some((Dir::read_from(&fd).ok()?, fd)))
-        else {
-            return writing;
+        let Some(numbers) = seen(open(&self.0, "fd", OFlags::DIRECTORY))? else {
+            return Ok(writing);
         };
-        for number in folder.filter_map(Result::ok) {
+        let mut numbers = Dir::new(numbers)?;
+        while let Some(number) = numbers.read() {
+            let Some(number) = seen(number)? else { break };
             let number = number.file_name();
-            let Ok(open) = statat(&numbers, number, AtFlags::empty()) else {
+            let Some(open) = seen(statat(numbers.fd()?, number, AtFlags::empty()))? else {
                 continue;
             };
             for (file, writing) in files.iter().zip(&mut writing) {
                 if is(&open, file) && !*writing {
-                    let info = format!("fdinfo/{}", number.to_string_lossy());
-                    *writing = self.read(&info).is_some_and(|info| is_writing(&info));
+                    *writing = self.is_writing(number)?;
                 }
             }
         }
-        writing
+        Ok(writing)
+    }
+
+    fn is_writing(&self, number: &CStr) -> io::Result<bool> {
+        let info = self.read(&format!("fdinfo/{}", number.to_string_lossy()))?;
+        Ok(info.is_some_and(|info| is_writing(&info)))
     }
 
     /// Adds which of the files it has mapped so that what it writes there gets to the file.
-    fn mappings(&self, files: &[Watched<'_>], writing: &mut [bool]) {
-        let maps = self.read("maps").unwrap_or_default();
+    fn mappings(&self, files: &[Watched<'_>], writing: &mut [bool]) -> io::Result<()> {
+        let maps = self.read("maps")?.unwrap_or_default();
         for (file, writing) in files.iter().zip(writing) {
             *writing = *writing || is_mapped(&maps, file);
         }
+        Ok(())
     }
 
-    /// A text of the kernel's about it; none where it ended meanwhile.
-    fn read(&self, name: &str) -> Option<String> {
-        let mut text = String::new();
-        fs::File::from(open(&self.folder, name, OFlags::empty())?)
-            .read_to_string(&mut text)
-            .ok()?;
-        Some(text)
+    /// A text of the kernel's about it, in which names need not be UTF-8.
+    fn read(&self, name: &str) -> io::Result<Option<String>> {
+        let Some(file) = seen(open(&self.0, name, OFlags::empty()))? else {
+            return Ok(None);
+        };
+        let mut text = Vec::new();
+        let read = seen(fs::File::from(file).read_to_end(&mut text))?;
+        Ok(read.map(|_| String::from_utf8_lossy(&text).into_owned()))
     }
 }
 
-fn has_program(process: &OwnedFd) -> bool {
-    readlinkat(process, "exe", Vec::new()).is_ok()
-}
-
-fn open(at: impl rustix::fd::AsFd, name: &str, flags: OFlags) -> Option<OwnedFd> {
-    openat(
-        at,
-        name,
-        flags | OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()
+fn open(at: impl AsFd, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
+    openat(at, name, flags, Mode::empty())
 }
 
 /// Reads `flags:` of proc_pid_fdinfo(5): octal, with the access mode in the lowest two bits.
@@ -161,41 +182,50 @@ fn is_mapped(maps: &str, file: &Watched<'_>) -> bool {
 }
 
 /// Loop devices hold their file inside the kernel, where no process shows it.
-fn loop_devices(files: &[Watched<'_>], found: &mut [Vec<String>]) {
-    for name in names("/sys/block") {
+fn loop_devices(files: &[Watched<'_>], found: &mut [Vec<String>]) -> io::Result<()> {
+    for name in seen(names("/sys/block"))?.unwrap_or_default() {
         if !name.starts_with("loop") {
             continue;
         }
-        let of_device = |what: &str| fs::read_to_string(format!("/sys/block/{name}/{what}"));
-        let Ok(path) = of_device("loop/backing_file") else {
+        let of_device = |what: &str| seen(fs::read_to_string(format!("/sys/block/{name}/{what}")));
+        let Some(path) = of_device("loop/backing_file")? else {
             continue;
         };
-        let Ok(backing) = stat(path.trim_end_matches('\n')) else {
+        let Some(backing) = seen(stat(path.trim_end_matches('\n')))? else {
             continue;
         };
         for (file, found) in files.iter().zip(&mut *found) {
-            if is(&backing, file) && of_device("ro").is_ok_and(|ro| ro.trim() == "0") {
+            if is(&backing, file) && of_device("ro")?.is_some_and(|ro| ro.trim() == "0") {
                 found.push(format!("/dev/{name}"));
             }
         }
     }
+    Ok(())
 }
 
 fn is(open: &Stat, file: &Watched<'_>) -> bool {
     open.st_ino == file.stat.st_ino && open.st_dev == file.stat.st_dev
 }
 
-fn names(folder: impl AsRef<Path>) -> Vec<String> {
-    fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect()
+fn names(folder: impl AsRef<Path>) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+    names.filter_map(io::Result::transpose).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_gone_is_nothing_and_what_we_lack_is_an_error() {
+        for gone in [Errno::NOENT, Errno::SRCH, Errno::ACCESS, Errno::NOTCONN] {
+            assert_eq!(seen(Err::<(), _>(gone)).unwrap(), None);
+        }
+        for lacking in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert!(seen(Err::<(), _>(lacking)).is_err());
+        }
+        assert_eq!(seen(Ok::<_, Errno>(7)).unwrap(), Some(7));
+    }
 
     #[test]
     fn the_access_mode_is_read_from_the_flags() {

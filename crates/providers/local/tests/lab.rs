@@ -98,14 +98,30 @@ async fn reflinks_share_blocks_and_a_full_copy_does_not() {
     }
 }
 
-/// Maps the file and closes all descriptors, the one that Python keeps for a mapping, too.
+/// Maps the file, beside one whose name is no UTF-8, and closes all descriptors, those that Python
+/// keeps for mappings, too.
 const MAPS: &str = "
 import mmap, os, sys, time
-file = open(sys.argv[1], 'r+b')
-kept = mmap.mmap(file.fileno(), 0)
+kept = []
+for name in os.fsencode(sys.argv[2]) + b'/\\xff', os.fsencode(sys.argv[1]):
+    with open(name, 'a+b') as file:
+        file.truncate(1 << 26)
+        kept.append(mmap.mmap(file.fileno(), 0))
 os.closerange(3, 99)
 print(flush=True)
 time.sleep(60)
+";
+
+/// Has the file open in a program whose path is too long to be told.
+const FAR_AWAY: &str = "
+import os, shutil, sys
+path = os.path.abspath(sys.argv[1])
+os.chdir(sys.argv[2])
+for _ in range(20):
+    os.mkdir('d' * 250)
+    os.chdir('d' * 250)
+shutil.copy('/bin/sh', 'sh')
+os.execv('./sh', ['sh', '-c', 'exec 3<>\"$0\"; echo; read wait', path])
 ";
 
 /// Has the file open in a process whose first thread has ended.
@@ -150,9 +166,12 @@ async fn writers_are_found_on_file_systems_with_devices_of_their_own() {
         assert_eq!(error.kind(), ErrorKind::Busy);
         assert!(error.to_string().contains(&device), "{error}");
 
-        for script in [MAPS, WRITES_FROM_A_THREAD] {
+        for script in [MAPS, FAR_AWAY, WRITES_FROM_A_THREAD] {
+            let own = tempfile::tempdir().unwrap();
             let mut writer = Command::new("python3")
-                .args(["-c", script, path.to_str().unwrap()])
+                .args(["-c", script])
+                .args([&path, own.path()])
+                .stdin(std::process::Stdio::piped())
                 .stdout(std::process::Stdio::piped())
                 .spawn()
                 .unwrap();

@@ -125,8 +125,9 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        // Unwinding perhaps: a second panic would hide the first.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
