@@ -47,16 +47,23 @@ async fn beside_reflink(name: &str, ours: &Ours, disk: &Disk, rounds: u64) -> Re
     let bare = Bare::new(disk.folder());
     let mut laps: [Laps; 5] = Default::default();
     let mut commits = 0;
-    for _ in 0..rounds {
-        // Before each a compare: whoever comes first after one pays for what it evicted.
-        beside_clone(&bare, disk, &mut laps);
-        let took = ours.take(disk).await?;
-        laps[0].push(took.taken);
-        laps[1].push(took.verified);
-        commits = took.commits;
-        beside_clone(&bare, disk, &mut laps);
-        laps[2].time(|| bare.take(disk.path(), commits));
-        bare.clear();
+    for round in 0..rounds {
+        // Each comes first in every other round, and after a compare: so each pays as often for
+        // what that evicted and for what the other has left to be written.
+        for turn in [round, round + 1] {
+            laps[3].time(|| bare.clone_alone(disk.path()));
+            compare(&mut laps[4], disk, &bare.copy());
+            bare.clear();
+            if turn % 2 == 0 {
+                let took = ours.take(disk).await?;
+                laps[0].push(took.taken);
+                laps[1].push(took.verified);
+                commits = took.commits;
+            } else {
+                laps[2].time(|| bare.take(disk.path(), commits));
+                bare.clear();
+            }
+        }
     }
     let syncs = bare::SYNCS;
     let [taken, verified, synced, alone, compared] = &laps;
@@ -69,13 +76,6 @@ async fn beside_reflink(name: &str, ours: &Ours, disk: &Disk, rounds: u64) -> Re
     table.row(row("`cmp` of copy and source", compared, taken, ""));
     println!("{table}");
     Ok(())
-}
-
-/// FICLONE alone, and comparing what it made.
-fn beside_clone(bare: &Bare, disk: &Disk, laps: &mut [Laps; 5]) {
-    laps[3].time(|| bare.clone_alone(disk.path()));
-    compare(&mut laps[4], disk, &bare.copy());
-    bare.clear();
 }
 
 async fn beside_cp(name: &str, ours: &Ours, disk: &Disk, rounds: u64) -> Result<()> {

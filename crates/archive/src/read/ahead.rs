@@ -1,7 +1,9 @@
+//! A second thread for what takes as long to read as to use.
+
 use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Bytes read at a time, and how many times ahead.
+/// Bytes read at a time, and how many of these wait; one more is in use, and one is being filled.
 const BLOCK: usize = 128 << 10;
 const BLOCKS: usize = 4;
 
@@ -35,10 +37,18 @@ impl Reading {
         loop {
             let mut block = Vec::with_capacity(BLOCK);
             let read = source.by_ref().take(BLOCK as u64).read_to_end(&mut block);
-            let more = matches!(read, Ok(1..));
-            if self.0.send(read.map(|_| block)).is_err() || !more {
+            // What came before an error is looked at before it.
+            if !block.is_empty() && self.0.send(Ok(block)).is_err() {
                 return;
             }
+            let end = match read {
+                Ok(0) => Ok(Vec::new()),
+                Ok(_) => continue,
+                Err(error) => Err(error),
+            };
+            // Who takes no more has found something else before it.
+            let _ = self.0.send(end);
+            return;
         }
     }
 }

@@ -2,13 +2,14 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use super::ahead::Ahead;
 use super::archive::Inner;
 use super::{Archive, EntryReader, ReadAt};
 use crate::manifest::{self, FORMAT, MANIFEST, METADATA, OWN_MODE, SIGNATURE};
 use crate::seal::{ArchiveKey, Identity, KEY_SUFFIX, KEYS, MOST_PASSPHRASES, PASSPHRASE};
-use crate::zip::{Directory, End, Entry, Locals, Method};
+use crate::zip::{Directory, End, Entry, LARGE, Locals, Method};
 use crate::{Error, Limits, Refusal, Result};
 
 /// How much a reader lets pass.
@@ -141,28 +142,33 @@ impl OpenOptions {
     /// The local headers and the manifest, of large archives at the same time, and what is in the
     /// manifest while more of it is unpacked: each takes as long as the directory.
     fn read_rest(&self, archive: &Archive) -> Result<(Locals, Option<manifest::Reader>)> {
-        const LARGE: usize = 4096;
         let directory = &archive.0.directory;
         if self.headers == LocalHeaders::OnRead {
             directory.check_offsets()?;
             return Ok((Locals::default(), self.read_manifest(archive)?));
         }
         let locals = || directory.locals(&*archive.0.source, archive.0.lenient);
-        if directory.entries.len() < LARGE {
+        if (directory.entries.len() as u64) < LARGE {
             return Ok((locals()?, self.read_manifest(archive)?));
         }
-        let manifest = self.manifest_of(archive)?;
-        std::thread::scope(|scope| {
-            let locals = scope.spawn(locals);
-            let manifest = manifest.map(|(text, entries)| {
+        thread::scope(|scope| {
+            // Where there are no more threads, one does all of it.
+            let checking = thread::Builder::new().spawn_scoped(scope, locals);
+            let manifest = self.manifest_of(archive).and_then(|found| {
+                let Some((text, entries)) = found else {
+                    return Ok(None);
+                };
                 let (reading, text_ahead) = Ahead::new();
-                scope.spawn(move || reading.all_of(text));
-                manifest::Reader::read(text_ahead, entries.iter())
+                match thread::Builder::new().spawn_scoped(scope, || reading.all_of(text)) {
+                    Ok(_) => manifest::Reader::read(text_ahead, entries.iter()).map(Some),
+                    Err(_) => self.read_manifest(archive),
+                }
             });
-            Ok((
-                locals.join().expect("it does not panic")?,
-                manifest.transpose()?,
-            ))
+            let locals = match checking {
+                Ok(checking) => checking.join().expect("it does not panic"),
+                Err(_) => locals(),
+            };
+            Ok((locals?, manifest?))
         })
     }
 

@@ -19,6 +19,7 @@ pub use extra::Forgivable;
 pub(crate) use extra::{Forgiven, encode_coverage, encode_zip64};
 pub(crate) use local::{DESCRIPTOR, Local, check_descriptor, encode_descriptor};
 pub use method::Method;
+pub(crate) use records::LARGE;
 pub(crate) use wire::{
     CENTRAL, Central, Dos, FLAG_DESCRIPTOR, FLAG_UTF8, LOCAL, LocalHeader, Signature,
 };

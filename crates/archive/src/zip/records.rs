@@ -9,15 +9,15 @@ use super::wire::{CENTRAL, Central};
 use super::{End, Entry};
 use crate::name::Names;
 use crate::read::{ReadAt, Window};
-use crate::{Limits, Refusal, Result};
+use crate::{Error, Limits, Refusal, Result};
 
 /// Bytes of the directory fetched at a time.
 const AHEAD: usize = 256 << 10;
 
-/// From so many records on, their names are held against each other by a thread of its own: that
-/// takes as long as reading them.
-const LARGE: u64 = 4096;
-/// Names given to it at a time, and how often it may be behind.
+/// From so many entries on, opening is shared among threads.
+pub(crate) const LARGE: u64 = 4096;
+
+/// Names given to a thread at a time, and how often it may be behind.
 const BATCH: usize = 4096;
 const BATCHES: usize = 2;
 
@@ -26,7 +26,7 @@ pub(super) fn read(
     source: &dyn ReadAt,
     end: &End,
     limits: &Limits,
-    forgiven: Option<&mut Forgiven>,
+    mut forgiven: Option<&mut Forgiven>,
 ) -> Result<(Vec<Entry>, u64)> {
     if end.entries > limits.entries {
         return Err(too_many("the number of entries", end.entries, limits, end));
@@ -34,34 +34,52 @@ pub(super) fn read(
     if end.entries > end.size / CENTRAL as u64 {
         return Err(Refusal::WrongCounts("too many entries for its size").at(end.offset));
     }
-    let mut names = Names::with_capacity(end.entries as usize);
-    if end.entries < LARGE {
-        let take_in = |name: &Arc<str>| take_in(&mut names, name, limits, end);
-        let entries = entries(source, end, limits, forgiven, take_in)?;
-        return Ok((entries, names.implied()));
+    let large = end.entries >= LARGE;
+    if large && let Some(read) = read_beside_names(source, end, limits, forgiven.as_deref_mut()) {
+        return read;
     }
+    let mut names = Names::with_capacity(end.entries as usize);
+    let named = |name: &Arc<str>| take_in(&mut names, name, limits, end);
+    let entries = decode(source, end, limits, forgiven, named)?;
+    Ok((entries, names.implied()))
+}
+
+/// The same with a thread for the names, which take as long as all else; none where there are no
+/// more threads.
+fn read_beside_names(
+    source: &dyn ReadAt,
+    end: &End,
+    limits: &Limits,
+    forgiven: Option<&mut Forgiven>,
+) -> Option<Result<(Vec<Entry>, u64)>> {
     thread::scope(|scope| {
         let (give, batches) = sync_channel::<Vec<Arc<str>>>(BATCHES);
-        let checking = scope.spawn(move || -> Result<u64> {
+        let checking = thread::Builder::new().spawn_scoped(scope, move || -> Result<u64> {
+            let mut names = Names::with_capacity(end.entries as usize);
             for name in batches.into_iter().flatten() {
                 take_in(&mut names, &name, limits, end)?;
             }
             Ok(names.implied())
         });
+        let checking = checking.ok()?;
         let mut batch = Vec::with_capacity(BATCH);
-        let entries = entries(source, end, limits, forgiven, |name| {
+        // Who takes no more has a name to refuse, and that is told instead.
+        let refused = |_| Error::Cancelled;
+        let entries = decode(source, end, limits, forgiven, |name| {
             batch.push(Arc::clone(name));
-            if batch.len() == BATCH {
-                // Who takes no more has found one to refuse, and tells it below.
-                let _ = give.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
+            match batch.len() {
+                BATCH => give.send(std::mem::take(&mut batch)).map_err(refused),
+                _ => Ok(()),
             }
-            Ok(())
         });
-        let _ = give.send(batch);
+        let last = give.send(batch).map_err(refused);
         drop(give);
-        // Whatever is wrong with a name is before what else was found.
-        let implied = checking.join().expect("it does not panic")?;
-        Ok((entries?, implied))
+        // Every name that was given comes before whatever else was found.
+        let implied = checking.join().expect("it does not panic");
+        Some(implied.and_then(|implied| {
+            last?;
+            Ok((entries?, implied))
+        }))
     })
 }
 
@@ -79,12 +97,12 @@ fn take_in(names: &mut Names, name: &Arc<str>, limits: &Limits, end: &End) -> Re
     }
 }
 
-fn too_many(what: &'static str, found: u64, limits: &Limits, end: &End) -> crate::Error {
+fn too_many(what: &'static str, found: u64, limits: &Limits, end: &End) -> Error {
     let limit = limits.entries;
     Refusal::Limit { what, found, limit }.at(end.offset)
 }
 
-fn entries(
+fn decode(
     source: &dyn ReadAt,
     end: &End,
     limits: &Limits,
@@ -112,7 +130,7 @@ fn entries(
             return Err(fail(Refusal::Comment(comment as u16)));
         }
         let entry = Entry::from_central(&record, limits, forgiven.as_deref_mut()).map_err(
-            |(entry, reason)| crate::Error::Refused {
+            |(entry, reason)| Error::Refused {
                 entry,
                 offset: Some(at),
                 reason,

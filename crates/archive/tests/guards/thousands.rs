@@ -9,8 +9,12 @@ use crate::{Reason, is, refused, verdicts};
 const MANY: usize = 5000;
 
 fn numbered() -> Vec<Entry> {
+    files(MANY)
+}
+
+fn files(count: usize) -> Vec<Entry> {
     let name = |n| format!("{n:04}");
-    (0..MANY).map(|n| Entry::new(&name(n), b"")).collect()
+    (0..count).map(|n| Entry::new(&name(n), b"")).collect()
 }
 
 /// The lines of the payload's manifest, with those of [`numbered`] among them.
@@ -54,6 +58,13 @@ fn names_are_held_against_each_other() {
     let mut folded = named(10, "readme");
     folded[4990] = Entry::new("README", b"");
     refused("another case", &zip(&folded), is!(Refusal::CaseTwin { .. }));
+
+    // Far more names are still to be given when the first is refused, and when the last is.
+    for twin in [1, 29_999] {
+        let mut entries = files(30_000);
+        entries[twin] = Entry::new("0000", b"");
+        refused("a twin of many", &zip(&entries), is!(Refusal::Duplicate));
+    }
 
     // What is wrong with two of them is told in their order, as among few.
     let mut two = named(100, "0007");
@@ -114,10 +125,29 @@ fn the_manifest_is_read_to_its_end() {
     let noise = [b"{}\n".repeat(3 << 20), whole.clone()].concat();
     refused("noise", &with_manifest(entries(), &noise), bad);
 
+    // What the text says is told before what shows at its end, and local headers before both.
+    let at = whole.len() - 20_000;
+    let flipped = [&whole[..at], b"\x01", &whole[at + 1..]].concat();
+    let mut manifest = Entry::new("META-INF/MANIFEST.jsonl", &flipped);
+    manifest = manifest.both(|header| header.crc ^= 1);
+    let with_folder = || [entries(), vec![Entry::new("META-INF/", b"")]].concat();
+    let two = covered(with_folder(), manifest.clone(), |_| {});
+    refused("its text and its checksum", &two, |reason| {
+        matches!(
+            reason,
+            Refusal::BadDocument { .. } | Refusal::ManifestMismatch(_)
+        )
+    });
+    let mut headers = with_folder();
+    headers[70].local.crc ^= 1;
+    headers[80].internal = 1;
+    let three = covered(headers, manifest, |_| {});
+    let header: Reason = is!(Refusal::HeaderMismatch(_));
+    refused("a local header, too", &three, header);
+
     // Found only where the content ends, past all of its lines.
     let mut manifest = Entry::new("META-INF/MANIFEST.jsonl", &whole);
     manifest = manifest.both(|header| header.crc ^= 1);
-    let with_folder = [entries(), vec![Entry::new("META-INF/", b"")]].concat();
-    let damaged = covered(with_folder, manifest, |_| {});
+    let damaged = covered(with_folder(), manifest, |_| {});
     refused("its checksum", &damaged, is!(Refusal::CrcMismatch { .. }));
 }
