@@ -51,8 +51,9 @@
 //!   blocks of its own, and export what must survive.
 //! - **It does not know what runs.** Files do not tell what they belong to: an instance is a
 //!   record of its disks, its power is unknown, and it cannot be powered off or on.
-//! - **It sees writers of other users only as root.** As anybody else it sees those of its own
-//!   user, loop devices, and every change that was made while it copied.
+//! - **It sees writers of other users only as root**, and those in other PID namespaces than its
+//!   own, as of containers, not at all. Of these it sees what they change while it copies, but not
+//!   what they write through a mapping. Loop devices it sees always.
 //! - Raw files only, on Linux: no qcow2, no block devices, no memory, no changed blocks.
 //!
 //! # Opening a folder
@@ -74,7 +75,8 @@
 //! # Taking
 //!
 //! A source must be still. Either nothing has it open for writing, which reaches `Filesystem` and
-//! is looked for in every process's descriptors and mappings and among the loop devices; or its
+//! is looked for in every process's descriptors and mappings and among the loop devices, before
+//! and after, and refused where `/proc` cannot be read for it; or its
 //! instance is frozen by the hooks that [`LocalProvider::open_with_freezer`] was given. Its size
 //! and change time are compared before and after, too: a source that changed gives no snapshot.
 //! Since none of a group changed while all were copied, all are of one instant; they are
