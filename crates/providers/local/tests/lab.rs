@@ -7,7 +7,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bed::{Bed, MIB, create_volume, drive, fill, snapshot, take, take_volume, volume};
+use bed::{
+    Bed, MIB, create_instance, create_volume, drive, fill, instance, snapshot, take, take_volume,
+    volume,
+};
 use rustix::fs::statvfs;
 use stillpoint_core::{CopyKind, ErrorKind, ResourceKind};
 use stillpoint_iaas::{Operation, Output, Provider, TakeSnapshot, content_digest};
@@ -153,6 +156,16 @@ async fn writers_are_found_on_file_systems_with_devices_of_their_own() {
             .unwrap()
             .trim()
             .to_owned();
+        let first = bed.volume("first.raw", MIB, 1);
+        drive(
+            &provider,
+            "pair",
+            &create_instance("pair", &[&first, &disk]),
+        )
+        .await
+        .unwrap();
+        let pair = Operation::Snapshot(take(&instance("pair"), &[&first, &disk]));
+        let of_two = drive(&provider, "both", &pair).await.unwrap_err();
         let error = drive(&provider, "take", &take_volume(&disk))
             .await
             .unwrap_err();
@@ -164,7 +177,10 @@ async fn writers_are_found_on_file_systems_with_devices_of_their_own() {
                 .success()
         );
         assert_eq!(error.kind(), ErrorKind::Busy);
-        assert!(error.to_string().contains(&device), "{error}");
+        for error in [error, of_two] {
+            let said = format!("{disk}: it is open for writing in {device}");
+            assert!(error.to_string().contains(&said), "{error}");
+        }
 
         for script in [MAPS, FAR_AWAY, WRITES_FROM_A_THREAD] {
             let own = tempfile::tempdir().unwrap();
