@@ -227,6 +227,42 @@ mod tests {
         assert_eq!(seen(Ok::<_, Errno>(7)).unwrap(), Some(7));
     }
 
+    /// Who has too few descriptors to look learns that, and not that nobody writes. A limit is a
+    /// whole process's: this is in one of its own, which also is the writer.
+    #[test]
+    fn a_writer_is_found_or_the_look_fails() {
+        const ALONE: &str = "STILLPOINT_LOCAL_FEW_DESCRIPTORS";
+        if std::env::var_os(ALONE).is_none() {
+            let name = "writers::tests::a_writer_is_found_or_the_look_fails";
+            let status = std::process::Command::new("sh")
+                .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\""])
+                .arg(std::env::current_exe().unwrap())
+                .arg(name)
+                .env(ALONE, "1")
+                .status();
+            assert!(status.unwrap().success());
+            return;
+        }
+        let file = tempfile::tempfile().unwrap();
+        let watched = Watched {
+            stat: rustix::fs::fstat(&file).unwrap(),
+            name: "disk.raw",
+        };
+        let mut taken: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+        let mut failed = 0;
+        for free in 0..9 {
+            match writers(&[watched]) {
+                Ok(found) => assert_eq!(found[0].len(), 1, "{free} left"),
+                Err(error) => {
+                    assert_eq!(error.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
+                    failed += 1;
+                }
+            }
+            taken.pop();
+        }
+        assert!((1..9).contains(&failed), "{failed}");
+    }
+
     #[test]
     fn the_access_mode_is_read_from_the_flags() {
         assert!(!is_writing("pos:\t0\nflags:\t0100000\nmnt_id:\t30\n"));
