@@ -151,3 +151,30 @@ fn the_manifest_is_read_to_its_end() {
     let damaged = covered(with_folder(), manifest, |_| {});
     refused("its checksum", &damaged, is!(Refusal::CrcMismatch { .. }));
 }
+
+/// Where there are no more threads, which is so for a whole process: for one of its own, to whose
+/// threads no stack can be given.
+#[test]
+fn one_thread_is_enough_to_open() {
+    const NO_STACK: &str = "RUST_MIN_STACK";
+    let no_stack = (1u64 << 46).to_string();
+    if std::env::var(NO_STACK).ok().as_ref() != Some(&no_stack) {
+        let alone = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--test-threads=1", "--exact"])
+            .arg("thousands::one_thread_is_enough_to_open")
+            .env(NO_STACK, no_stack)
+            .status();
+        assert!(alone.unwrap().success());
+        return;
+    }
+    std::thread::Builder::new().spawn(|| {}).unwrap_err();
+    let open = |bytes: Vec<u8>| OpenOptions::new().open_source(bytes);
+    let entries = [payload(), numbered()].concat();
+    let archive = open(with_manifest(entries, &text(&listing()))).unwrap();
+    assert_eq!(archive.entries().len(), MANY + 4);
+    assert!(archive.root().is_some());
+    let mut twins = numbered();
+    twins[4999] = Entry::new("0007", b"");
+    let refused = open(zip(&twins)).unwrap_err();
+    assert!(matches!(refused.refusal(), Some(Refusal::Duplicate)));
+}
