@@ -157,7 +157,7 @@ fn the_manifest_is_read_to_its_end() {
 #[test]
 fn one_thread_is_enough_to_open() {
     const NO_STACK: &str = "RUST_MIN_STACK";
-    let no_stack = (1u64 << 46).to_string();
+    let no_stack = (1u64 << 50).to_string();
     if std::env::var(NO_STACK).ok().as_ref() != Some(&no_stack) {
         let alone = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--test-threads=1", "--exact"])
