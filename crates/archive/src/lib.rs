@@ -176,6 +176,7 @@ mod deflate;
 #[cfg(feature = "depot")]
 pub mod depot;
 mod digest;
+mod direct;
 mod error;
 mod extract;
 mod limits;

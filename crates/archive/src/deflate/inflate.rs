@@ -6,6 +6,7 @@ use libdeflater::{DecompressionError, Decompressor};
 
 use super::stored;
 use crate::Refusal;
+use crate::direct::Buffer;
 
 /// Unpacks what is in memory; kept by a worker.
 pub(crate) struct Inflater {
@@ -67,23 +68,22 @@ impl Inflater {
         &mut self,
         packed: &mut Vec<u8>,
         size: usize,
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) -> Result<(), Refusal> {
         let start = packed.len();
         stored::blocks(&self.mark, packed);
         // The last block of all.
         packed[start] = 1;
-        out.resize(size + self.mark.len(), 0);
+        out.resize(size + self.mark.len());
         let made = match self.chunks.deflate_decompress(packed, out) {
             Ok(made) => made,
             Err(DecompressionError::InsufficientSpace) => return Err(wrong_size(size + 1, size)),
             Err(DecompressionError::BadData) => return Err(damaged("it is no DEFLATE")),
         };
-        out.truncate(made);
-        let Some(content) = out.strip_suffix(&self.mark).map(<[u8]>::len) else {
+        let Some(content) = out[..made].strip_suffix(&self.mark).map(<[u8]>::len) else {
             return Err(damaged("it ends inside the entry"));
         };
-        out.truncate(content);
+        out.resize(content);
         match content == size {
             true => Ok(()),
             false => Err(wrong_size(content, size)),
@@ -114,9 +114,9 @@ mod tests {
     use crate::deflate::{Packer, STREAM_END};
 
     fn chunk(packed: &[u8], size: usize) -> Result<Vec<u8>, Refusal> {
-        let mut out = Vec::new();
+        let mut out = Buffer::default();
         let unpacked = Inflater::new().chunk(&mut packed.to_vec(), size, &mut out);
-        unpacked.map(|()| out)
+        unpacked.map(|()| out.to_vec())
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{CWD, Mode, OFlags, fchmod, ftruncate, mkdirat, openat, syncfs};
 use rustix::io::Errno;
 
+use super::past::Past;
+use crate::direct::SMALLEST;
 use crate::read::Unpacked;
 use crate::verify::Take;
 use crate::{Archive, Error, Kind, Result};
@@ -19,7 +21,15 @@ pub(super) struct Files {
     /// Open folders by path; forgotten when there are many.
     folders: Mutex<HashMap<Box<str>, Arc<OwnedFd>>>,
     /// Large files on their way, and the bytes they still miss.
-    large: Mutex<HashMap<usize, (Arc<File>, u64)>>,
+    large: Mutex<HashMap<usize, (Arc<Large>, u64)>>,
+    past: Past,
+}
+
+/// A file that is written in pieces.
+struct Large {
+    file: File,
+    /// The same one past the page cache, where it is large enough for that.
+    direct: Option<File>,
 }
 
 /// Folders that are kept open.
@@ -38,6 +48,7 @@ impl Files {
             root,
             folders: Mutex::default(),
             large: Mutex::default(),
+            past: Past::default(),
         })
     }
 
@@ -121,28 +132,36 @@ impl Files {
         created.map(File::from).map_err(failed(path))
     }
 
-    fn large(&self, index: usize) -> Result<Arc<File>> {
+    fn large(&self, index: usize) -> Result<Arc<Large>> {
         let mut large = lock(&self.large);
-        if let Some((file, _)) = large.get(&index) {
-            return Ok(Arc::clone(file));
+        if let Some((made, _)) = large.get(&index) {
+            return Ok(Arc::clone(made));
         }
         let view = self.archive.view(index);
-        let file = Arc::new(self.create(view.path())?);
-        ftruncate(&*file, view.size()).map_err(failed(view.path()))?;
-        large.insert(index, (Arc::clone(&file), view.size()));
-        Ok(file)
+        let file = self.create(view.path())?;
+        ftruncate(&file, view.size()).map_err(failed(view.path()))?;
+        let direct = match view.size() >= SMALLEST {
+            true => crate::direct::reopen(&file),
+            false => None,
+        };
+        let made = Arc::new(Large { file, direct });
+        large.insert(index, (Arc::clone(&made), view.size()));
+        Ok(made)
     }
 }
 
 impl Take for Files {
     fn part(&self, index: usize, offset: u64, bytes: &Unpacked) -> Result<()> {
         let view = self.archive.view(index);
-        let file = self.large(index)?;
+        let made = self.large(index)?;
         let length = bytes.as_slice().len() as u64;
         // The file was made as one hole.
         if let Unpacked::Bytes(bytes) = bytes {
-            file.write_all_at(bytes, offset)
-                .map_err(Error::io(format!("writing {}", view.path())))?;
+            let written = match &made.direct {
+                Some(direct) => self.past.write(direct, &made.file, bytes, offset),
+                None => made.file.write_all_at(bytes, offset),
+            };
+            written.map_err(Error::io(format!("writing {}", view.path())))?;
         }
         let mut large = lock(&self.large);
         let (_, missing) = large.get_mut(&index).expect("made above");
@@ -150,7 +169,7 @@ impl Take for Files {
         if *missing == 0 {
             large.remove(&index);
             drop(large);
-            fchmod(&*file, Mode::from_raw_mode(view.mode())).map_err(failed(view.path()))?;
+            fchmod(&made.file, Mode::from_raw_mode(view.mode())).map_err(failed(view.path()))?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Extracting: into a staging folder beside the target, which gets its name once all is proven.
 
 mod files;
+mod past;
 
 use std::fmt;
 use std::fs;
@@ -10,8 +11,12 @@ use std::sync::Arc;
 
 use files::Files;
 
+use crate::pool::default_workers;
 use crate::verify::{Walk, walk};
 use crate::{Archive, Assurance, Error, Kind, Result, Watch};
+
+/// Workers beside those that have a core each, since some wait for the disk.
+const WAITING: usize = 2;
 
 type Only = dyn Fn(&str) -> bool + Send + Sync;
 
@@ -128,7 +133,7 @@ pub fn extract(
     }
     let walk_options = Walk {
         only: Some(&wanted),
-        ..Walk::default()
+        workers: default_workers() + WAITING,
     };
     let digests = walk(archive, walk_options, watch, Some(files.clone()))?;
     files.finish(options.durable)?;

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Archive, Place};
 use crate::chunk::CHUNK;
 use crate::deflate::{Inflater, stored, zero_chunk};
+use crate::direct::Buffer;
 use crate::seal::{EntryKey, Frames};
 use crate::zip::Method;
 use crate::{Error, Refusal, Result};
@@ -19,11 +20,11 @@ pub(crate) struct Unpacker {
 /// Buffers of chunks that were used up. Memory of the system costs about as much as the proof of what
 /// is in it, so it is used again.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Spares(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(crate) struct Spares(Arc<Mutex<Vec<Buffer>>>);
 
 impl Spares {
     /// Of some length, with something in it.
-    fn take(&self) -> Vec<u8> {
+    fn take(&self) -> Buffer {
         self.lock().pop().unwrap_or_default()
     }
 
@@ -34,7 +35,7 @@ impl Spares {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Buffer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -42,7 +43,7 @@ impl Spares {
 /// What a piece held.
 #[derive(Debug)]
 pub(crate) enum Unpacked {
-    Bytes(Vec<u8>),
+    Bytes(Buffer),
     /// A chunk that is proven to be all zeros.
     Zeros,
 }
@@ -114,33 +115,45 @@ impl Unpacker {
         place: Place,
         seal: Option<(&EntryKey, u64)>,
     ) -> Result<Unpacked, Error> {
+        if seal.is_none() && method == Method::Store {
+            return self.as_it_is(archive, place).map(Unpacked::Bytes);
+        }
         self.stored(archive, place.offset, place.stored)?;
-        let unpacked = match seal {
-            Some((key, number)) => match method {
+        let unpacked = match (seal, method) {
+            (None, Method::Zstd) => unzstd(&self.packed, place.size).map(|bytes| self.held(&bytes)),
+            (None, _) => {
+                let mut packed = std::mem::take(&mut self.packed);
+                let unpacked = self.inflate(&mut packed, place.size);
+                self.packed = packed;
+                unpacked
+            }
+            (Some((key, number)), _) => match method {
                 Method::Deflate => stored::contents(&self.packed).ok_or(Refusal::Seal),
                 _ => Ok(std::mem::take(&mut self.packed)),
             }
             .and_then(|frame| Frames::open_chunk(key, number, &frame))
             .and_then(|mut packed| self.inflate(&mut packed, place.size)),
-            None => match method {
-                Method::Deflate => {
-                    let mut packed = std::mem::take(&mut self.packed);
-                    let unpacked = self.inflate(&mut packed, place.size);
-                    self.packed = packed;
-                    unpacked
-                }
-                Method::Store if place.stored != place.size as u64 => Err(Refusal::SizeMismatch {
-                    found: place.stored,
-                    recorded: place.size as u64,
-                }),
-                Method::Store => {
-                    let spare = self.spares.take();
-                    Ok(Unpacked::Bytes(std::mem::replace(&mut self.packed, spare)))
-                }
-                Method::Zstd => unzstd(&self.packed, place.size).map(Unpacked::Bytes),
-            },
         };
         unpacked.map_err(|reason| reason.at(place.offset))
+    }
+
+    fn as_it_is(&self, archive: &Archive, place: Place) -> Result<Buffer> {
+        if place.stored != place.size as u64 {
+            let (found, recorded) = (place.stored, place.size as u64);
+            return Err(Refusal::SizeMismatch { found, recorded }.at(place.offset));
+        }
+        let mut out = self.spares.take();
+        out.resize(place.size);
+        let read = archive.0.source.read_exact_at(&mut out, place.offset);
+        read.map_err(Error::io("reading the archive"))?;
+        Ok(out)
+    }
+
+    fn held(&self, bytes: &[u8]) -> Unpacked {
+        let mut out = self.spares.take();
+        out.resize(bytes.len());
+        out.copy_from_slice(bytes);
+        Unpacked::Bytes(out)
     }
 
     fn inflate(&mut self, packed: &mut Vec<u8>, size: usize) -> Result<Unpacked, Refusal> {

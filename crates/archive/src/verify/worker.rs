@@ -1,11 +1,12 @@
 //! What workers do: read, unpack and prove pieces of the archive.
 
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::chunk::CHUNK;
+use crate::direct::Buffer;
 use crate::read::{EntryReader, Place, Spares, Unpacked, Unpacker};
 use crate::seal::EntryKey;
 use crate::zip::Kind;
@@ -136,20 +137,18 @@ impl Worker {
         let mut hasher = Sha256::new();
         let mut offset = 0;
         loop {
-            let mut bytes = Vec::with_capacity(CHUNK);
-            (&mut reader)
-                .take(CHUNK as u64)
-                .read_to_end(&mut bytes)
-                .map_err(fail())?;
+            let mut bytes = Buffer::default();
+            bytes.resize(CHUNK);
+            let n = fill(&mut reader, &mut bytes).map_err(fail())?;
+            bytes.resize(n);
             if bytes.is_empty() {
                 break;
             }
-            hasher.update(&bytes);
-            let n = bytes.len() as u64;
+            hasher.update(&*bytes);
             if let Some(take) = &self.take {
                 take.part(index, offset, &Unpacked::Bytes(bytes))?;
             }
-            offset += n;
+            offset += n as u64;
         }
         if offset == 0
             && let Some(take) = &self.take
@@ -193,4 +192,18 @@ impl Worker {
         }
         Ok(Done::Chunk(unpacked, found))
     }
+}
+
+/// Reads until `out` is full or nothing more comes; gives how much came.
+fn fill(reader: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < out.len() {
+        match reader.read(&mut out[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
 }
