@@ -1,14 +1,18 @@
 use std::fmt;
 
-use libdeflater::{CompressionLvl, Compressor};
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
 
 use super::last::{Blocks, PADDING};
 use super::stored;
 use crate::chunk::is_noise;
+use crate::direct::Buffer;
 
 /// Packs; kept by a worker, so that its tables are made once.
 pub(crate) struct Packer {
     engine: Compressor,
+    /// Unpacks what was packed, to see that it is what went in.
+    proof: Decompressor,
+    unpacked: Buffer,
     blocks: Blocks,
     /// What was packed last, and what is left of before behind it: new memory for each would be
     /// cleared for nothing, twice.
@@ -26,26 +30,34 @@ impl Packer {
         let level = CompressionLvl::new(level).expect("it has 12");
         Packer {
             engine: Compressor::new(level),
+            proof: Decompressor::new(),
+            unpacked: Buffer::default(),
             blocks: Blocks::default(),
             packed: Vec::new(),
         }
     }
 
-    /// Adds a whole stream to `out`.
-    pub(crate) fn whole(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let length = self.pack(input);
+    /// Adds a whole stream to `out`, proven to unpack to `input`; nothing and false where it is
+    /// better stored as it is.
+    pub(crate) fn whole(&mut self, input: &[u8], out: &mut Vec<u8>) -> bool {
+        let Some(length) = self.pack(input).filter(|length| *length < input.len()) else {
+            return false;
+        };
         out.extend_from_slice(&self.packed[..length]);
+        true
     }
 
-    /// Adds blocks to `out` that need nothing before them and end on a byte; streams are joined
-    /// of these and [`STREAM_END`](super::STREAM_END).
+    /// Adds blocks to `out` that need nothing before them, end on a byte and are proven to unpack to
+    /// `input`; streams are joined of these and [`STREAM_END`](super::STREAM_END).
     pub(crate) fn chunk(&mut self, input: &[u8], out: &mut Vec<u8>) {
         if is_noise(input) {
             return stored::blocks(input, out);
         }
-        let length = self.pack(input);
+        let Some(length) = self.pack(input) else {
+            return stored::blocks(input, out);
+        };
         let last = self.blocks.last(&self.packed[..length + PADDING]);
-        let last = last.expect("what was just packed is a stream");
+        let last = last.expect("it was just unpacked");
         self.packed[last.header / 8] &= !(1 << (last.header % 8));
         // An empty stored block, so that a byte ends it. Its three bits are zero, as the rest of
         // the last byte is; where that has no room for them they need another.
@@ -62,8 +74,8 @@ impl Packer {
     }
 
     /// Packs into `packed`, which has room behind it for what [`Blocks::last`] reads; gives the
-    /// length of the stream.
-    fn pack(&mut self, input: &[u8]) -> usize {
+    /// length of the stream, but where it does not unpack to what went in.
+    fn pack(&mut self, input: &[u8]) -> Option<usize> {
         let most = self.engine.deflate_compress_bound(input.len());
         if self.packed.len() < most + PADDING {
             self.packed.resize(most + PADDING, 0);
@@ -71,7 +83,11 @@ impl Packer {
         let packed = self
             .engine
             .deflate_compress(input, &mut self.packed[..most]);
-        packed.expect("there is room for the longest")
+        let length = packed.expect("there is room for the longest");
+        self.unpacked.resize(input.len());
+        let stream = &self.packed[..length];
+        let unpacked = self.proof.deflate_decompress(stream, &mut self.unpacked);
+        (unpacked == Ok(input.len()) && *self.unpacked == *input).then_some(length)
     }
 }
 
@@ -87,17 +103,19 @@ mod tests {
 
     use super::*;
     use crate::deflate::{Inflater, STREAM_END};
+    use crate::direct::Buffer;
 
     fn check(parts: &[Vec<u8>], level: u32) {
         let mut packer = Packer::new(level);
         let (mut joined, mut out) = (Vec::new(), Vec::new());
+        let mut chunk = Buffer::default();
         for part in parts {
             let start = joined.len();
             packer.chunk(part, &mut joined);
             Inflater::new()
-                .chunk(&mut joined[start..].to_vec(), part.len(), &mut out)
+                .chunk(&mut joined[start..].to_vec(), part.len(), &mut chunk)
                 .unwrap();
-            assert!(out == *part);
+            assert!(*chunk == **part);
         }
         joined.extend(STREAM_END);
         let whole = parts.concat();
@@ -106,9 +124,12 @@ mod tests {
             .unwrap();
         assert!(out == whole);
         let mut once = Vec::new();
-        packer.whole(&whole, &mut once);
-        Inflater::new().whole(&once, whole.len(), &mut out).unwrap();
-        assert!(out == whole);
+        if packer.whole(&whole, &mut once) {
+            Inflater::new().whole(&once, whole.len(), &mut out).unwrap();
+            assert!(out == whole && once.len() < whole.len());
+        } else {
+            assert!(once.is_empty());
+        }
     }
 
     #[test]

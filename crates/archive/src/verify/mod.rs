@@ -50,6 +50,19 @@ pub fn verify(archive: &Archive, level: Level, watch: &Watch) -> Result<Report> 
     Ok(report)
 }
 
+/// Bytes of all contents.
+pub(crate) fn contents(archive: &Archive) -> u64 {
+    archive.entries().map(|entry| entry.size()).sum()
+}
+
+/// The report of an archive whose file holds what its writer wrote, and whose writer has seen that
+/// this unpacks to what the manifest has the hashes of.
+pub(crate) fn recognised(archive: &Archive) -> Report {
+    let mut report = Report::of(archive, Level::Full);
+    report.content_digest = listed_digest(archive);
+    report
+}
+
 /// Holds the CRC-32 of all before the central directory against the one the manifest carries.
 pub(crate) fn covered(recorded: Option<u32>, found: u32) -> Result<()> {
     match recorded {

@@ -51,7 +51,7 @@ pub(crate) fn walk(
     watch: &Watch,
     take: Option<Arc<dyn Take>>,
 ) -> Result<Vec<Option<Digest>>> {
-    let total = archive.entries().map(|entry| entry.size()).sum();
+    let total = super::contents(archive);
     let spares = Spares::default();
     let make = || {
         let mut worker = Worker::new(archive.clone(), spares.clone(), take.clone());

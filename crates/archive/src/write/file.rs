@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::trail::Trail;
 use super::{Finished, WriteOptions, Writer};
-use crate::verify::{Report, verify};
+use crate::verify::{Level, Report, contents, recognised, verify};
 use crate::{Error, OpenOptions, Result};
 
 /// An archive that has its name, and what reading it back proved.
@@ -62,9 +63,10 @@ pub fn create(
     let file = part.as_file().try_clone().map_err(fail("writing"))?;
     let mut writer = Writer::file(file, options)?;
     fill(&mut writer)?;
-    let archive = writer.finish()?;
+    let (archive, trail) = writer.end()?;
+    let trail = trail.expect("of a file");
     part.as_file().sync_all().map_err(fail("flushing"))?;
-    let report = read_back(&part, &archive, options)?;
+    let report = read_back(&part, &archive, &trail, options)?;
     part.persist_noclobber(path)
         .map_err(|e| match e.error.kind() {
             std::io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
@@ -77,7 +79,12 @@ pub fn create(
     Ok(Created { archive, report })
 }
 
-fn read_back(part: &NamedTempFile, archive: &Finished, options: &WriteOptions) -> Result<Report> {
+fn read_back(
+    part: &NamedTempFile,
+    archive: &Finished,
+    trail: &Trail,
+    options: &WriteOptions,
+) -> Result<Report> {
     let opened = OpenOptions::new()
         .limits(options.limits.clone())
         .open(part.path())?;
@@ -88,5 +95,15 @@ fn read_back(part: &NamedTempFile, archive: &Finished, options: &WriteOptions) -
             path.display()
         )));
     }
-    verify(&opened, options.read_back, &options.watch)
+    if options.read_back != Level::Full {
+        return verify(&opened, options.read_back, &options.watch);
+    }
+    let (contents, mut read, mut told) = (contents(&opened), 0, 0);
+    let watch = options.watch.start(Some(contents));
+    trail.recognise(part.as_file(), |bytes| {
+        read += bytes;
+        let so_far = (u128::from(contents) * u128::from(read) / u128::from(archive.size)) as u64;
+        watch.add(so_far - std::mem::replace(&mut told, so_far))
+    })?;
+    Ok(recognised(&opened))
 }

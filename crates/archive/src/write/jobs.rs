@@ -66,7 +66,7 @@ pub(super) enum Piece {
 
 #[derive(Debug)]
 pub(super) enum Done {
-    Chunk(PackedChunk),
+    Chunk(Result<PackedChunk>),
     Smalls(Result<Vec<PackedSmall>>),
 }
 
@@ -176,19 +176,19 @@ impl Worker {
         let mut packed = Vec::new();
         let method = match self.packing {
             Packing::Deflate(_) => {
-                self.packer.whole(&content, &mut packed);
-                Method::Deflate
+                let smaller = self.packer.whole(&content, &mut packed);
+                smaller.then_some(Method::Deflate)
             }
             #[cfg(feature = "zstd")]
             Packing::Zstd(level) => {
-                packed = zstd::bulk::compress(&content, level).expect("memory to memory");
-                Method::Zstd
+                packed = zstd_of(&content, level).unwrap_or_default();
+                let smaller = !packed.is_empty() && packed.len() < content.len();
+                smaller.then_some(Method::Zstd)
             }
         };
-        if packed.len() < content.len() {
-            (method, packed)
-        } else {
-            (Method::Store, content)
+        match method {
+            Some(method) => (method, packed),
+            None => (Method::Store, content),
         }
     }
 
@@ -197,7 +197,7 @@ impl Worker {
         piece: Piece,
         method: Method,
         seal: Option<(Arc<EntryKey>, u64)>,
-    ) -> PackedChunk {
+    ) -> Result<PackedChunk> {
         let zeros = match &piece {
             Piece::Zeros => true,
             Piece::Bytes(bytes) => bytes.len() == CHUNK && is_zero(bytes),
@@ -219,21 +219,21 @@ impl Worker {
             let frame = Frames::chunk(&key, number, &packed);
             let crc = crc32fast::hash(&frame);
             if method == Method::Store {
-                return PackedChunk {
+                return Ok(PackedChunk {
                     bytes: frame,
                     plain,
                     frame: None,
                     crc,
-                };
+                });
             }
             let mut bytes = Vec::with_capacity(stored::size(frame.len()));
             stored::blocks(&frame, &mut bytes);
-            return PackedChunk {
+            return Ok(PackedChunk {
                 bytes,
                 plain,
                 frame: Some(frame),
                 crc,
-            };
+            });
         }
         let crc = match zeros {
             true => zeros_crc(),
@@ -251,16 +251,28 @@ impl Worker {
                     Piece::Bytes(bytes) => &bytes[..],
                     Piece::Zeros => &crate::chunk::ZEROS,
                 };
-                zstd::bulk::compress(content, level).expect("memory to memory")
+                zstd_of(content, level)?
             }
             _ => packed,
         };
-        PackedChunk {
+        Ok(PackedChunk {
             bytes,
             plain,
             frame: None,
             crc,
-        }
+        })
+    }
+}
+
+/// A frame that is proven to unpack to `content`.
+#[cfg(feature = "zstd")]
+fn zstd_of(content: &[u8], level: i32) -> Result<Vec<u8>> {
+    let fail = || Error::io("packing");
+    let packed = zstd::bulk::compress(content, level).map_err(fail())?;
+    let unpacked = zstd::bulk::decompress(&packed, content.len()).map_err(fail())?;
+    match unpacked == content {
+        true => Ok(packed),
+        false => Err(fail()(std::io::Error::other("zstd packed something else"))),
     }
 }
 

@@ -7,7 +7,9 @@ mod jobs;
 mod metadata;
 mod options;
 mod output;
+mod pages;
 mod sink;
+mod trail;
 mod tree;
 mod writer;
 

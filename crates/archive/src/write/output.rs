@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::jobs::{Head, PackedChunk, PackedSmall};
 use super::sink::Sink;
+use super::trail::Trail;
 use crate::deflate::{STREAM_END, stored};
 use crate::manifest::{Chunk, MANIFEST, Manifest, NewLine, Seal};
 use crate::seal::{Frames, SUFFIX};
@@ -246,18 +247,21 @@ impl<'w> Output<'w> {
         let name = stored_name(&large.head);
         let numbers = (crc, large.stored, large.content);
         let (method, offset) = (large.method, large.offset);
+        let nothing = (0, 0, 0);
+        self.encode_header(&large.head, &name, method, 0, offset, nothing, large.wide);
+        let was = self.scratch.clone();
         self.encode_header(&large.head, &name, method, 0, offset, numbers, large.wide);
-        self.sink
-            .patch(&self.scratch, large.offset)
-            .map_err(failed)?;
+        let patched = self.sink.patch(large.offset, &was, &self.scratch);
+        patched.map_err(failed)?;
         before.update(&self.scratch);
         before.combine(&self.crc);
         self.crc = before;
         Ok(())
     }
 
-    /// Writes the central directory and the end; gives the archive's size.
-    pub(super) fn finish(mut self) -> Result<u64> {
+    /// Writes the central directory and the end; gives the archive's size, and what a file is known
+    /// by.
+    pub(super) fn finish(mut self) -> Result<(u64, Option<Trail>)> {
         let end = End {
             entries: self.entries,
             offset: self.at,
@@ -267,8 +271,7 @@ impl<'w> Output<'w> {
         let mut bytes = std::mem::take(&mut self.central);
         end.encode(&mut bytes);
         self.put(&bytes)?;
-        self.sink.flush().map_err(failed)?;
-        Ok(self.at)
+        Ok((self.at, self.sink.finish().map_err(failed)?))
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {

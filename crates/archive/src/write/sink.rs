@@ -1,20 +1,21 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
+
+use super::pages::Pages;
+use super::trail::Trail;
+use crate::Result;
 
 const BUFFER: usize = 1 << 20;
-/// What is given to the disk at a time.
-const PIECE: u64 = 8 << 20;
 
 /// Where an archive goes: forward only, or to a file whose headers can be filled in later.
 pub(super) enum Sink<'w> {
-    File(BufWriter<Behind>),
+    File(Box<Pages>),
     Stream(BufWriter<Box<dyn Write + Send + 'w>>),
 }
 
 impl<'w> Sink<'w> {
-    pub(super) fn file(file: File) -> Self {
-        Sink::File(BufWriter::with_capacity(BUFFER, Behind::new(file)))
+    pub(super) fn file(file: File) -> Result<Self> {
+        Ok(Sink::File(Box::new(Pages::new(file)?)))
     }
 
     pub(super) fn stream(stream: impl Write + Send + 'w) -> Self {
@@ -25,13 +26,10 @@ impl<'w> Sink<'w> {
         matches!(self, Sink::File(_))
     }
 
-    /// Overwrites what was written before; only where [`can_patch`](Self::can_patch).
-    pub(super) fn patch(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    /// Writes `is` over what `was` written before; only where [`can_patch`](Self::can_patch).
+    pub(super) fn patch(&mut self, offset: u64, was: &[u8], is: &[u8]) -> io::Result<()> {
         match self {
-            Sink::File(file) => {
-                file.flush()?;
-                file.get_ref().file.write_all_at(bytes, offset)
-            }
+            Sink::File(file) => file.patch(offset, was, is),
             Sink::Stream(_) => Err(io::ErrorKind::NotSeekable.into()),
         }
     }
@@ -43,60 +41,11 @@ impl<'w> Sink<'w> {
         }
     }
 
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    /// Ends it; gives what a file is known by.
+    pub(super) fn finish(self) -> io::Result<Option<Trail>> {
         match self {
-            Sink::File(file) => file.flush(),
-            Sink::Stream(stream) => stream.flush(),
+            Sink::File(file) => file.finish().map(Some),
+            Sink::Stream(mut stream) => stream.flush().map(|()| None),
         }
     }
 }
-
-/// A file that the disk writes while more is packed: left to the sync at the end, it would begin
-/// only then.
-pub(super) struct Behind {
-    file: File,
-    at: u64,
-    begun: u64,
-}
-
-impl Behind {
-    fn new(file: File) -> Self {
-        Behind {
-            file,
-            at: 0,
-            begun: 0,
-        }
-    }
-}
-
-impl Write for Behind {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.at += written as u64;
-        if self.at - self.begun >= PIECE {
-            write_back(&self.file, self.begun, self.at - self.begun);
-            self.begun = self.at;
-        }
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// Linux begins to write what it is told is not needed, and keeps it in memory until that is done.
-#[cfg(target_os = "linux")]
-fn write_back(file: &File, at: u64, length: u64) {
-    use rustix::fs::{Advice, fadvise};
-    // Where it is refused, the sync does all of it.
-    let _ = fadvise(
-        file,
-        at,
-        std::num::NonZeroU64::new(length),
-        Advice::DontNeed,
-    );
-}
-
-#[cfg(not(target_os = "linux"))]
-fn write_back(_file: &File, _at: u64, _length: u64) {}

@@ -10,6 +10,7 @@ use super::batch::{Batch, Pending};
 use super::jobs::{Done, Head, Job, Small, SmallContent, Worker};
 use super::output::Output;
 use super::sink::Sink;
+use super::trail::Trail;
 use super::{EntryOptions, EntryWriter, Packing, WriteOptions};
 use crate::manifest::{Class, KEYS_MODE, MANIFEST, METADATA, Manifest, OWN, OWN_MODE};
 use crate::name::Names;
@@ -62,7 +63,7 @@ impl<'w> Writer<'w> {
     }
 
     pub(super) fn file(file: File, options: &WriteOptions) -> Result<Self> {
-        Writer::start(Sink::file(file), options)
+        Writer::start(Sink::file(file)?, options)
     }
 
     fn start(sink: Sink<'w>, options: &WriteOptions) -> Result<Self> {
@@ -205,7 +206,12 @@ impl<'w> Writer<'w> {
     /// [`Error::Io`] from reading and writing; [`Error::Refused`] for a name or mode the format
     /// does not allow, or a limit; [`Error::Unsupported`] where secrets would stand in clear, or an
     /// entry was left unfinished; [`Error::Cancelled`].
-    pub fn finish(mut self) -> Result<Finished> {
+    pub fn finish(self) -> Result<Finished> {
+        self.end().map(|(finished, _)| finished)
+    }
+
+    /// Ends the archive; gives what a file is known by, too.
+    pub(super) fn end(mut self) -> Result<(Finished, Option<Trail>)> {
         self.check_not_spoilt()?;
         self.parents(MANIFEST)?;
         self.settle_all()?;
@@ -228,12 +234,13 @@ impl<'w> Writer<'w> {
         entry.write_all(&text).map_err(failed(MANIFEST))?;
         entry.finish()?;
         self.settle_all()?;
-        let size = self.output.finish()?;
-        Ok(Finished {
+        let (size, trail) = self.output.finish()?;
+        let finished = Finished {
             size,
             root,
             snapshot_id: self.snapshot_id,
-        })
+        };
+        Ok((finished, trail))
     }
 
     fn stored(&mut self, name: &str, bytes: Vec<u8>, options: &EntryOptions) -> Result<()> {
@@ -291,7 +298,7 @@ impl<'w> Writer<'w> {
             Some(Pending::Directory(head)) => self.output.directory(&head),
             Some(Pending::End(sha256)) => self.output.end(sha256),
             Some(Pending::Job) => match self.pool.pop().expect("one result a job") {
-                Done::Chunk(chunk) => self.output.chunk(chunk),
+                Done::Chunk(chunk) => self.output.chunk(chunk?),
                 Done::Smalls(smalls) => {
                     for small in smalls? {
                         self.watch.add(small.plain)?;
