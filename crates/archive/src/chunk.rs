@@ -18,6 +18,9 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(CHUNK).all(|part| part == &ZEROS[..part.len()])
 }
 
+/// Bits a byte from which on bytes are as random ones.
+pub(crate) const NOISE: f32 = 7.95;
+
 /// Whether packing these bytes again would be for nothing: known magic numbers, or bytes that
 /// are spread as evenly as packed or encrypted ones are.
 pub(crate) fn looks_packed(bytes: &[u8]) -> bool {
@@ -35,18 +38,17 @@ pub(crate) fn looks_packed(bytes: &[u8]) -> bool {
         b"age-encryption.org/v1",
         b"OggS",
     ];
-    MAGIC.iter().any(|magic| bytes.starts_with(magic)) || is_noise(bytes)
+    MAGIC.iter().any(|magic| bytes.starts_with(magic))
+        || spread(bytes).is_some_and(|bits| bits > NOISE)
 }
 
-/// Whether the bytes' order-0 entropy is that of random ones: more than 7.95 bits a byte.
-pub(crate) fn is_noise(bytes: &[u8]) -> bool {
+/// How evenly the bytes are spread: their order-0 entropy, in bits a byte, where it is lowest; none
+/// where they are too few to tell.
+pub(crate) fn spread(bytes: &[u8]) -> Option<f32> {
     const SAMPLE: usize = 16 << 10;
-    if bytes.len() < SAMPLE {
-        return false;
-    }
     // A start, a middle and an end: containers often begin with a plain header.
-    let middle = (bytes.len() - SAMPLE) / 2;
-    [0, middle, bytes.len() - SAMPLE].into_iter().all(|from| {
+    let middle = bytes.len().checked_sub(SAMPLE)? / 2;
+    let samples = [0, middle, bytes.len() - SAMPLE].into_iter().map(|from| {
         let mut counts = [0u32; 256];
         for byte in &bytes[from..from + SAMPLE] {
             counts[usize::from(*byte)] += 1;
@@ -57,8 +59,9 @@ pub(crate) fn is_noise(bytes: &[u8]) -> bool {
             .filter(|n| **n > 0)
             .map(|n| -(*n as f32) * (*n as f32 / total).log2())
             .sum();
-        bits / total > 7.95
-    })
+        bits / total
+    });
+    samples.min_by(f32::total_cmp)
 }
 
 #[cfg(test)]
@@ -69,12 +72,12 @@ mod tests {
     fn noise_is_told_from_text() {
         let mut noise = vec![0; CHUNK];
         getrandom::fill(&mut noise).unwrap();
-        assert!(is_noise(&noise));
+        assert!(looks_packed(&noise));
         noise[CHUNK / 2 - 4096..CHUNK / 2 + 4096].fill(b'a');
-        assert!(!is_noise(&noise));
-        assert!(!is_noise(
-            &b"INSERT INTO events VALUES (42);\n".repeat(4096)
-        ));
+        assert!(!looks_packed(&noise));
+        let text = b"INSERT INTO events VALUES (42);\n".repeat(4096);
+        assert!(!looks_packed(&text) && spread(&text).unwrap() < 5.0);
+        assert_eq!(spread(&noise[..(16 << 10) - 1]), None);
         assert!(looks_packed(b"PK\x03\x04 and so on"));
         assert!(is_zero(&[0; 77]) && !is_zero(&[0, 0, 1]));
     }

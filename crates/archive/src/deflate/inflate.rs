@@ -20,6 +20,9 @@ pub(crate) struct Inflater {
 }
 
 impl Inflater {
+    /// Bytes that what it is given to unpack grows by.
+    pub(crate) const MARK: usize = stored::size(8);
+
     pub(crate) fn new() -> Self {
         Inflater {
             chunks: Decompressor::new(),
@@ -71,7 +74,7 @@ impl Inflater {
         out: &mut Buffer,
     ) -> Result<(), Refusal> {
         let start = packed.len();
-        stored::blocks(&self.mark, packed);
+        stored::add(&self.mark, packed);
         // The last block of all.
         packed[start] = 1;
         out.resize(size + self.mark.len());
@@ -122,8 +125,7 @@ mod tests {
     #[test]
     fn a_chunk_is_all_of_its_bytes_and_nothing_more() {
         let text = b"a chunk of text, a chunk of text".repeat(9);
-        let mut packed = Vec::new();
-        Packer::new(6).chunk(&text, &mut packed);
+        let packed = Packer::new(6).chunk(&text);
         assert_eq!(chunk(&packed, text.len()), Ok(text.clone()));
         for size in [text.len() - 1, text.len() + 1] {
             let refused = chunk(&packed, size).unwrap_err();
@@ -136,8 +138,7 @@ mod tests {
             assert!(chunk(&[&packed, more].concat(), text.len()).is_err());
         }
         // It ends all of the stream, with or without something behind.
-        let mut ended = Vec::new();
-        Packer::new(6).whole(&text, &mut ended);
+        let mut ended = Packer::new(6).whole(&text).unwrap();
         let inside = Refusal::DamagedData("it ends inside the entry".to_owned());
         assert_eq!(chunk(&ended, text.len()), Err(inside.clone()));
         ended.extend(b"hidden");

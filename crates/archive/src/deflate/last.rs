@@ -1,5 +1,6 @@
 //! Finds the last block of a stream. Who packs whole buffers marks one as the last of all, and where
-//! that is shows only by following the blocks (RFC 1951 3.2). Nothing is unpacked on the way.
+//! that is shows for certain only by following the blocks (RFC 1951 3.2). Nothing is unpacked on
+//! the way.
 
 use super::steps::Steps;
 
@@ -105,6 +106,13 @@ impl Blocks {
         self.distances.of_lengths(&[5; 30], distance);
     }
 
+    /// Follows the block whose header is at `header`, where that is one of codes of its own and the
+    /// last; gives where it ends.
+    pub(super) fn follow_last(&mut self, stream: &[u8], header: usize) -> Option<usize> {
+        let at = self.dynamic(stream, header + 3)?;
+        self.follow(stream, at)
+    }
+
     /// Reads the codes of a block; gives where its symbols begin.
     fn dynamic(&mut self, stream: &[u8], mut at: usize) -> Option<usize> {
         let counts = ahead(stream, at)?;
@@ -125,6 +133,7 @@ impl Blocks {
             .of_lengths(&lengths, |symbol, length| (symbol as u8) << 3 | length);
         let mut all = [0u8; 32 + 288];
         let mut filled = 0;
+        let mut room = Room::default();
         while filled < symbols + distances {
             let bits = ahead(stream, at)?;
             let step = self.lengths.at(bits);
@@ -139,9 +148,11 @@ impl Blocks {
             };
             let end = filled + times as usize;
             all.get_mut(filled..end)?.fill(value);
+            room.take(value, (end.min(symbols).saturating_sub(filled)) as u32)?;
             filled = end;
             at += length as usize + extra;
         }
+        room.is_full().then_some(())?;
         self.symbols.of_lengths(&all[..symbols], symbol);
         self.symbols.pair_up(MATCH | END);
         self.distances
@@ -150,9 +161,32 @@ impl Blocks {
     }
 }
 
+/// What codes of literals and lengths leave of all bits there can be; nothing in the end, since a
+/// block has two symbols at least. Most of what is no header shows by that, and soon.
+struct Room(u32);
+
+impl Default for Room {
+    fn default() -> Self {
+        Room(1 << 15)
+    }
+}
+
+impl Room {
+    fn take(&mut self, length: u8, codes: u32) -> Option<()> {
+        if length > 0 {
+            self.0 = self.0.checked_sub(codes << (15 - length))?;
+        }
+        Some(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// The bits from `at` on: 57 of them at least.
 #[inline(always)]
-fn ahead(stream: &[u8], at: usize) -> Option<u64> {
+pub(super) fn ahead(stream: &[u8], at: usize) -> Option<u64> {
     let bytes = stream.get(at / 8..)?.first_chunk()?;
     Some(u64::from_le_bytes(*bytes) >> (at % 8))
 }

@@ -4,6 +4,7 @@ mod bits;
 mod inflate;
 mod last;
 mod pack;
+mod scan;
 mod steps;
 pub(crate) mod stored;
 mod zero;

@@ -1,6 +1,16 @@
-/// Adds blocks that hold `input` as it is, each on byte borders and none of them the last.
-pub(crate) fn blocks(input: &[u8], out: &mut Vec<u8>) {
-    for part in input.chunks(usize::from(u16::MAX)) {
+/// What one block holds at most.
+const MOST: usize = 0xffff;
+
+/// Blocks that hold `input` as it is, each on byte borders and none of them the last.
+pub(crate) fn blocks(input: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size(input.len()));
+    add(input, &mut out);
+    out
+}
+
+/// Adds such blocks.
+pub(crate) fn add(input: &[u8], out: &mut Vec<u8>) {
+    for part in input.chunks(MOST) {
         let length = part.len() as u16;
         out.push(0);
         out.extend(length.to_le_bytes());
@@ -9,9 +19,9 @@ pub(crate) fn blocks(input: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes [`blocks`] makes of `length` bytes.
-pub(crate) fn size(length: usize) -> usize {
-    length + length.div_ceil(usize::from(u16::MAX)) * 5
+/// Bytes that [`blocks`] makes of `length` bytes.
+pub(crate) const fn size(length: usize) -> usize {
+    length + length.div_ceil(MOST) * 5
 }
 
 /// What [`blocks`] was given, out of nothing but such blocks.

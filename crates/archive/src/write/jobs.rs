@@ -1,6 +1,5 @@
 //! What workers do: read, hash, pack and seal pieces of entries.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -139,8 +138,7 @@ impl Worker {
         if let Some(sealing) = &head.seal {
             let mut frames = Vec::new();
             if !content.is_empty() {
-                let mut packed = Vec::new();
-                self.packer.chunk(&content, &mut packed);
+                let packed = self.packer.chunk(&content);
                 frames = Frames::chunk(&sealing.key, 0, &packed);
             }
             let chunks = u64::from(!content.is_empty());
@@ -173,23 +171,16 @@ impl Worker {
 
     /// The smaller of packed and as it is.
     fn pack(&mut self, content: Vec<u8>) -> (Method, Vec<u8>) {
-        let mut packed = Vec::new();
-        let method = match self.packing {
+        let packed = match self.packing {
             Packing::Deflate(_) => {
-                let smaller = self.packer.whole(&content, &mut packed);
-                smaller.then_some(Method::Deflate)
+                (self.packer.whole(&content)).map(|bytes| (Method::Deflate, bytes))
             }
             #[cfg(feature = "zstd")]
-            Packing::Zstd(level) => {
-                packed = zstd_of(&content, level).unwrap_or_default();
-                let smaller = !packed.is_empty() && packed.len() < content.len();
-                smaller.then_some(Method::Zstd)
-            }
+            Packing::Zstd(level) => (zstd_of(&content, level).ok())
+                .filter(|bytes| bytes.len() < content.len())
+                .map(|bytes| (Method::Zstd, bytes)),
         };
-        match method {
-            Some(method) => (method, packed),
-            None => (Method::Store, content),
-        }
+        packed.unwrap_or((Method::Store, content))
     }
 
     fn chunk(
@@ -213,7 +204,7 @@ impl Worker {
             false => Vec::new(),
         };
         if joined && packed.is_empty() {
-            self.packer.chunk(content, &mut packed);
+            packed = self.packer.chunk(content);
         }
         if let Some((key, number)) = seal {
             let frame = Frames::chunk(&key, number, &packed);
@@ -226,10 +217,8 @@ impl Worker {
                     crc,
                 });
             }
-            let mut bytes = Vec::with_capacity(stored::size(frame.len()));
-            stored::blocks(&frame, &mut bytes);
             return Ok(PackedChunk {
-                bytes,
+                bytes: stored::blocks(&frame),
                 plain,
                 frame: Some(frame),
                 crc,
@@ -278,15 +267,26 @@ fn zstd_of(content: &[u8], level: i32) -> Result<Vec<u8>> {
 
 fn read(path: &Path, size: u64) -> Result<Vec<u8>> {
     let fail = || Error::io(format!("reading {}", path.display()));
-    let file = super::tree::open_no_follow(path).map_err(fail())?;
-    let mut bytes = Vec::with_capacity(size as usize + 1);
-    File::take(file, size + 1)
-        .read_to_end(&mut bytes)
-        .map_err(fail())?;
-    if bytes.len() as u64 != size {
-        return Err(changed(path));
+    let mut file = super::tree::open_no_follow(path).map_err(fail())?;
+    // With room for one more, a file that has grown shows itself by the read that takes it all.
+    let mut bytes = vec![0; size as usize + 1];
+    let mut filled = 0;
+    loop {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(fail()(e)),
+        }
+        if filled as u64 >= size {
+            break;
+        }
     }
-    Ok(bytes)
+    bytes.truncate(filled);
+    match filled as u64 == size {
+        true => Ok(bytes),
+        false => Err(changed(path)),
+    }
 }
 
 pub(super) fn changed(path: &std::path::Path) -> Error {
@@ -294,4 +294,23 @@ pub(super) fn changed(path: &std::path::Path) -> Error {
         "{}: changed while it was read; archive a snapshot of it, or try again",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_grew_or_shrank_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "content").unwrap();
+        assert_eq!(read(&path, 7).unwrap(), b"content");
+        for size in [0, 6, 8] {
+            let refused = read(&path, size).unwrap_err().to_string();
+            assert!(refused.contains("changed while it was read"), "{size}");
+        }
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(read(&path, 0).unwrap(), b"");
+    }
 }

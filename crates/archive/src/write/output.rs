@@ -182,11 +182,10 @@ impl<'w> Output<'w> {
             let sealing = large.head.seal.as_ref().expect("sealed");
             let chunks = large.chunks.len() as u64;
             let last = Frames::last(&sealing.key, chunks, sha256, plain);
-            let mut bytes = Vec::new();
-            match large.method {
-                Method::Store => bytes.extend(&last),
-                _ => stored::blocks(&last, &mut bytes),
-            }
+            let bytes = match large.method {
+                Method::Store => last.clone(),
+                _ => stored::blocks(&last),
+            };
             self.put(&bytes)?;
             hasher.update(&last);
             large.crc.update(&last);
