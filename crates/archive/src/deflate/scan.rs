@@ -96,6 +96,9 @@ mod tests {
                 assert!(found.is_some_and(|last| last.header > 0));
                 assert_eq!(found, Blocks::default().last(&stream[..length + PADDING]));
                 ends[found.unwrap().end % 8] += 1;
+                // Where more follows, the block that was found is not at the end.
+                let more = [&stream[..length], &[0; 3 + PADDING]].concat();
+                assert_eq!(Blocks::default().scan(&more, length + 3), None);
             }
         }
         assert!(ends.iter().all(|times| *times > 0), "{ends:?}");

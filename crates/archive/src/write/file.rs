@@ -23,6 +23,10 @@ pub struct Created {
 /// back and verified, and only then gets its name, which is never one that is there already.
 /// Whatever goes wrong before, nothing is left behind.
 ///
+/// What is packed is unpacked at once, and compared byte by byte with what went in; reading back then
+/// proves that the disk holds these very bytes. Large archives go past the page cache both ways, so
+/// that it is the disk that answers.
+///
 /// # Errors
 /// What `fill` returns; [`Error::Exists`]; else as [`Writer::finish`] and
 /// [`verify`](crate::verify).

@@ -24,7 +24,8 @@ impl Level {
 }
 
 impl Default for Level {
-    /// 6, which gives about the sizes that zlib's 6 does.
+    /// 6, which gives the sizes that zlib's 6 does, or up to 1 % more; up to 4 % where bytes are
+    /// spread so evenly that little repeats.
     fn default() -> Self {
         Level(6)
     }
@@ -153,7 +154,9 @@ impl WriteOptions {
         self.profile == Profile::Compat
     }
 
-    /// Sets how far a file is read back and checked before it gets its name. Full by default.
+    /// Sets how far a file is read back and checked before it gets its name: its structure alone;
+    /// every byte of it, known to unpack to what went in (the default); or what is inside of its
+    /// entries as well.
     #[must_use]
     pub fn read_back(mut self, level: VerifyLevel) -> Self {
         self.read_back = level;

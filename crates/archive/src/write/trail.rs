@@ -206,7 +206,7 @@ mod tests {
             }
             file.write_all_at(&content[at..=at], at as u64).unwrap();
         }
-        for size in [content.len() - 1, content.len() + 1] {
+        for size in [content.len() + 1, content.len() - 1] {
             file.set_len(size as u64).unwrap();
             trail.recognise(&file, |_| Ok(())).unwrap_err();
         }
