@@ -1,6 +1,6 @@
 //! What a writer promises, and what it does not write.
 
-use stillpoint_archive::{EntryOptions, Error, Watch, WriteOptions, Writer, create};
+use stillpoint_archive::{Assurance, EntryOptions, Error, Watch, WriteOptions, Writer, create};
 
 use crate::tree::mixed;
 use crate::{MIB, stream};
@@ -51,6 +51,42 @@ fn names_the_reader_would_refuse_are_not_written() {
         let mut bytes = Vec::new();
         let mut writer = Writer::stream(&mut bytes, &WriteOptions::new()).unwrap();
         assert!(writer.bytes(own, "", &about).is_err(), "{own}");
+    }
+}
+
+/// A disk that gives back something else, in content and in a header that was written over.
+#[test]
+fn what_was_damaged_before_it_is_read_back_is_no_archive() {
+    use std::os::unix::fs::FileExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    let mut noise = vec![0; 6 * MIB];
+    getrandom::fill(&mut noise).unwrap();
+    for at in [None, Some(3 * MIB as u64), Some(0)] {
+        let created = create(&path, &WriteOptions::new(), |writer| {
+            writer.bytes("a", noise.clone(), &EntryOptions::new())?;
+            writer.bytes("b", noise.clone(), &EntryOptions::new())?;
+            let part = std::fs::read_dir(folder.path()).unwrap().next().unwrap();
+            let part = std::fs::File::options()
+                .read(true)
+                .write(true)
+                .open(part.unwrap().path());
+            let (part, mut byte) = (part.unwrap(), [0]);
+            if let Some(at) = at {
+                part.read_exact_at(&mut byte, at).unwrap();
+                part.write_all_at(&[!byte[0]], at).unwrap();
+            }
+            Ok(())
+        });
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        match at {
+            None => {
+                assert_eq!(created.unwrap().report.assurance, Assurance::Verified);
+                std::fs::remove_file(&path).unwrap();
+            }
+            Some(at) => assert!(created.is_err() && left == 0, "{at}"),
+        }
     }
 }
 
