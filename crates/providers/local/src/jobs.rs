@@ -1,7 +1,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,11 @@ use stillpoint_iaas::{Observation, Operation, OperationKey};
 /// Nothing here is durable, and need not be: after a crash none runs, and the folder tells what
 /// was published.
 #[derive(Debug, Default)]
-pub(crate) struct Jobs(Mutex<Table>);
+pub(crate) struct Jobs {
+    table: Mutex<Table>,
+    /// Told whenever one has ended.
+    ended: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -34,6 +38,10 @@ struct Entry {
 
 /// Ends remembered for who has not asked yet; one forgotten is observed as absent.
 const ENDS: usize = 1024;
+
+/// For how long who asks after a copy waits for its end. Most that share blocks end within it, and
+/// who would look again after a while would learn of it late.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What a running copy and those who ask after it share.
 #[derive(Debug)]
@@ -98,7 +106,7 @@ impl Job {
 
 impl Jobs {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters the operation as running; none where it runs already.
@@ -145,6 +153,7 @@ impl Jobs {
     /// Takes back an entry whose work was refused before it began.
     pub(crate) fn forget(&self, key: &OperationKey) {
         self.table().jobs.remove(key);
+        self.ended.notify_all();
     }
 
     /// Runs an entered operation on a thread of its own, which is not an executor's: copying
@@ -188,9 +197,11 @@ impl Jobs {
         }
     }
 
-    /// What is known of it here; none where the folder has to tell.
-    pub(crate) fn observe(&self, key: &OperationKey) -> Option<Observation> {
-        let table = self.table();
+    /// What is known of it here; none where the folder has to tell. For its end it waits so long.
+    pub(crate) fn observe(&self, key: &OperationKey, patience: Duration) -> Option<Observation> {
+        let runs = |table: &mut Table| table.jobs.get(key).is_some_and(|it| it.end.is_none());
+        let waited = self.ended.wait_timeout_while(self.table(), patience, runs);
+        let (table, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let entry = table.jobs.get(key)?;
         Some(match &entry.end {
             None => entry.job.observe(),
@@ -247,6 +258,8 @@ struct End {
 impl Drop for End {
     fn drop(&mut self) {
         let mut table = self.jobs.table();
+        // Who waits gets on once the table is let go.
+        self.jobs.ended.notify_all();
         let Err(error) = &self.result else {
             table.jobs.remove(&self.key);
             return;
@@ -260,5 +273,73 @@ impl Drop for End {
         {
             table.jobs.remove(&oldest);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, Receiver};
+
+    use super::*;
+
+    /// Longer than any test takes: who is not woken is late.
+    const LONG: Duration = Duration::from_secs(3600);
+    const LATE: Duration = Duration::from_secs(20);
+
+    fn detach() -> Operation {
+        Operation::Detach {
+            instance: "here/instance/web".parse().unwrap(),
+            volume: "here/volume/disk.raw".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn who_asks_after_a_copy_is_told_of_its_end_when_it_comes() {
+        let broken = || Error::new(ErrorKind::Unavailable, "it broke");
+        for end in [Ok(()), Err(broken())] {
+            let (jobs, key) = (Arc::new(Jobs::default()), "job.take".parse().unwrap());
+            jobs.enter(&key, &detach()).unwrap().unwrap();
+            let (finish, finished) = mpsc::channel();
+            jobs.run(&key, move || finished.recv().unwrap()).unwrap();
+            assert!(matches!(
+                jobs.observe(&key, Duration::ZERO),
+                Some(Observation::Running { .. })
+            ));
+            let (asking, seen) = ask(&jobs, &key);
+            // It most likely waits by then; where it does not yet, this shows less.
+            asking.recv().unwrap();
+            thread::sleep(Duration::from_millis(50));
+            finish.send(end.clone()).unwrap();
+            match (end, seen.recv_timeout(LATE).unwrap()) {
+                (Ok(()), None) => {}
+                (Err(_), Some(Observation::Failed { error, .. })) => {
+                    assert_eq!(error.message(), "it broke");
+                }
+                (end, seen) => panic!("{end:?}: {seen:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn who_asks_after_what_is_refused_need_not_wait() {
+        let (jobs, key) = (Arc::new(Jobs::default()), "job.take".parse().unwrap());
+        jobs.enter(&key, &detach()).unwrap().unwrap();
+        let (asking, seen) = ask(&jobs, &key);
+        asking.recv().unwrap();
+        thread::sleep(Duration::from_millis(50));
+        jobs.forget(&key);
+        assert!(seen.recv_timeout(LATE).unwrap().is_none());
+    }
+
+    /// Asks on a thread of its own, which says before that it does.
+    fn ask(jobs: &Arc<Jobs>, key: &OperationKey) -> (Receiver<()>, Receiver<Option<Observation>>) {
+        let (begin, asking) = mpsc::channel();
+        let (tell, seen) = mpsc::channel();
+        let (jobs, key) = (Arc::clone(jobs), key.clone());
+        thread::spawn(move || {
+            begin.send(()).unwrap();
+            tell.send(jobs.observe(&key, LONG)).unwrap();
+        });
+        (asking, seen)
     }
 }

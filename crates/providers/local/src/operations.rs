@@ -12,7 +12,7 @@ use crate::entity::{ImageRecord, InstanceRecord, SnapshotRecord};
 use crate::folder::Area;
 use crate::image;
 use crate::instance;
-use crate::jobs::Job;
+use crate::jobs::{Job, PATIENCE};
 use crate::labels;
 use crate::local::Local;
 use crate::make::Make;
@@ -188,7 +188,7 @@ pub(crate) fn observe(
     key: &OperationKey,
     operation: &Operation,
 ) -> Result<Observation> {
-    if let Some(known) = local.jobs.observe(key) {
+    if let Some(known) = local.jobs.observe(key, PATIENCE) {
         return Ok(known);
     }
     let told = match local.folder.load::<Commit>(key.as_str()) {
