@@ -2,14 +2,15 @@
 
 use std::ffi::CStr;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::buffer::spare_capacity;
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Stat, openat, readlinkat, stat, statat};
 use rustix::fs::{major, minor};
-use rustix::io::Errno;
+use rustix::io::{Errno, read, retry_on_intr};
 
 use crate::lock::process;
 
@@ -20,6 +21,8 @@ pub(crate) struct Watched<'a> {
     /// Its name in its folder.
     pub(crate) name: &'a str,
 }
+
+const PAGE: usize = 4096;
 
 /// Everything that could write to each of the files, named for a person: processes with a
 /// descriptor or a shared mapping, and loop devices. All files in one go, since most of it is the
@@ -33,8 +36,9 @@ pub(crate) struct Watched<'a> {
 /// An error where nobody can tell, for a lack of `/proc`, descriptors or memory.
 pub(crate) fn writers(files: &[Watched<'_>]) -> io::Result<Vec<Vec<String>>> {
     let mut found = vec![Vec::new(); files.len()];
+    let proc = open(CWD, "/proc", OFlags::DIRECTORY)?;
     for pid in names("/proc")?.iter().filter_map(|name| name.parse().ok()) {
-        let Some(process) = Process::of(pid)? else {
+        let Some(process) = Process::of(&proc, pid)? else {
             continue;
         };
         let mut writing = process.descriptors(files)?;
@@ -65,36 +69,31 @@ fn seen<T>(looked: Result<T, impl Into<io::Error>>) -> io::Result<Option<T>> {
 struct Process(OwnedFd);
 
 impl Process {
-    fn of(pid: u32) -> io::Result<Option<Self>> {
-        let Some(process) = Self::open(&format!("/proc/{pid}"))? else {
-            return Ok(None);
-        };
-        // Threads of the kernel have none: they are most, and have no descriptors.
-        if process.has_program() {
-            return Ok(Some(process));
+    /// None where there is nothing of it to see.
+    fn of(proc: &OwnedFd, pid: u32) -> io::Result<Option<Self>> {
+        match Program::of(proc, &format!("{pid}"))? {
+            Program::Shown => return Self::open(proc, &format!("{pid}")),
+            Program::Hidden => return Ok(None),
+            Program::None => {}
         }
-        // A first thread that has ended shows nothing of what the others have. A folder has two
-        // links, and one of each folder in it.
-        let threads = seen(statat(&process.0, "task", AtFlags::empty()))?;
+        // Threads of the kernel have none: they are most, and have no descriptors. But a first
+        // thread that has ended shows nothing of what the others have. A folder has two links, and
+        // one of each folder in it.
+        let threads = seen(statat(proc, format!("{pid}/task"), AtFlags::empty()))?;
         if threads.is_none_or(|threads| threads.st_nlink <= 3) {
             return Ok(None);
         }
         for thread in seen(names(format!("/proc/{pid}/task")))?.unwrap_or_default() {
-            let thread = Self::open(&format!("/proc/{pid}/task/{thread}"))?;
-            if let Some(thread) = thread.filter(Self::has_program) {
-                return Ok(Some(thread));
+            let thread = format!("{pid}/task/{thread}");
+            if Program::of(proc, &thread)? == Program::Shown {
+                return Self::open(proc, &thread);
             }
         }
         Ok(None)
     }
 
-    fn open(path: &str) -> io::Result<Option<Self>> {
-        Ok(seen(open(CWD, path, OFlags::DIRECTORY))?.map(Self))
-    }
-
-    fn has_program(&self) -> bool {
-        // Other errors are those of programs that cannot be named, as by a path that is too long.
-        readlinkat(&self.0, "exe", Vec::new()) != Err(Errno::NOENT)
+    fn open(proc: &OwnedFd, path: &str) -> io::Result<Option<Self>> {
+        Ok(seen(open(proc, path, OFlags::DIRECTORY))?.map(Self))
     }
 
     /// Which of the files it has open for writing.
@@ -121,12 +120,13 @@ impl Process {
 
     fn is_writing(&self, number: &CStr) -> io::Result<bool> {
         let info = self.read(&format!("fdinfo/{}", number.to_string_lossy()))?;
-        Ok(info.is_some_and(|info| is_writing(&info)))
+        Ok(info.is_some_and(|info| is_writing(&String::from_utf8_lossy(&info))))
     }
 
     /// Adds which of the files it has mapped so that what it writes there gets to the file.
     fn mappings(&self, files: &[Watched<'_>], writing: &mut [bool]) -> io::Result<()> {
         let maps = self.read("maps")?.unwrap_or_default();
+        let maps = String::from_utf8_lossy(&maps);
         for (file, writing) in files.iter().zip(writing) {
             *writing = *writing || is_mapped(&maps, file);
         }
@@ -134,13 +134,42 @@ impl Process {
     }
 
     /// A text of the kernel's about it, in which names need not be UTF-8.
-    fn read(&self, name: &str) -> io::Result<Option<String>> {
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         let Some(file) = seen(open(&self.0, name, OFlags::empty()))? else {
             return Ok(None);
         };
         let mut text = Vec::new();
-        let read = seen(fs::File::from(file).read_to_end(&mut text))?;
-        Ok(read.map(|_| String::from_utf8_lossy(&text).into_owned()))
+        loop {
+            // The kernel gives a page at a time, and it has no size that could be asked first.
+            text.reserve(PAGE);
+            match seen(retry_on_intr(|| read(&file, spare_capacity(&mut text))))? {
+                Some(0) => return Ok(Some(text)),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// What a process, or a thread, shows of the program it runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Program {
+    /// There is none.
+    None,
+    /// Who may not see it may not see what is open either: the kernel asks the same of both.
+    Hidden,
+    Shown,
+}
+
+impl Program {
+    fn of(proc: &OwnedFd, path: &str) -> io::Result<Self> {
+        match readlinkat(proc, format!("{path}/exe"), Vec::new()) {
+            Err(Errno::NOENT | Errno::SRCH) => Ok(Self::None),
+            Err(Errno::ACCESS) => Ok(Self::Hidden),
+            // Other errors are those of programs that cannot be named, as by a path that is too
+            // long.
+            _ => Ok(Self::Shown),
+        }
     }
 }
 
