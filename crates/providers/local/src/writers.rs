@@ -293,6 +293,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_of_a_process_is_read_to_its_end() {
+        let proc = open(CWD, "/proc", OFlags::DIRECTORY).unwrap();
+        let own = Process::of(&proc, std::process::id()).unwrap().unwrap();
+        let told = own.read("smaps").unwrap().unwrap();
+        assert!(told.len() > 2 * PAGE);
+        // Mapped above nearly all else.
+        assert!(String::from_utf8_lossy(&told).contains("[stack]"));
+        assert!(own.read("nothing").unwrap().is_none());
+    }
+
+    #[test]
     fn the_access_mode_is_read_from_the_flags() {
         assert!(!is_writing("pos:\t0\nflags:\t0100000\nmnt_id:\t30\n"));
         assert!(is_writing("pos:\t0\nflags:\t0100001\nmnt_id:\t30\n"));
