@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
@@ -102,6 +103,9 @@ pub(crate) struct Names {
     seen: HashMap<Arc<str>, Seen>,
     /// Parents that no directory entry announced (yet).
     implied: u64,
+    /// Where the name before was, as it was written: most are in the same folder, which needs no
+    /// second look.
+    folder: String,
 }
 
 #[derive(Clone, Debug)]
@@ -118,7 +122,7 @@ impl Names {
     pub(crate) fn with_capacity(names: usize) -> Self {
         Names {
             seen: HashMap::with_capacity(names),
-            implied: 0,
+            ..Names::default()
         }
     }
 
@@ -150,16 +154,17 @@ impl Names {
         let bare = name.strip_suffix('/').unwrap_or(name);
         let spelling = (folded != bare).then(|| Box::from(bare));
         let is_directory = name.ends_with('/');
-        match self.seen.get_mut(&*folded) {
-            None => {
+        match self.seen.entry(key(&folded)) {
+            Entry::Vacant(place) => {
                 let seen = if is_directory {
                     Seen::Directory(spelling)
                 } else {
                     Seen::File(spelling)
                 };
-                self.seen.insert(key(&folded), seen);
+                place.insert(seen);
             }
-            Some(seen) => {
+            Entry::Occupied(place) => {
+                let seen = place.into_mut();
                 let same = *seen.spelling() == spelling;
                 match seen {
                     _ if !same => {
@@ -202,6 +207,10 @@ impl Names {
         let mut folded = folded;
         // By bytes: looking for a char from the end takes a tenth of opening an archive.
         let slash = |path: &str| path.bytes().rposition(|byte| byte == b'/');
+        let folder = slash(bare).map_or("", |end| &bare[..end]);
+        if folder == self.folder {
+            return Ok(());
+        }
         while let (Some(end), Some(folded_end)) = (slash(bare), slash(folded)) {
             bare = &bare[..end];
             folded = &folded[..folded_end];
@@ -227,6 +236,7 @@ impl Names {
                 Some(Seen::Directory(_) | Seen::Implied(_)) => break,
             }
         }
+        folder.clone_into(&mut self.folder);
         Ok(())
     }
 }
@@ -312,6 +322,29 @@ mod tests {
             names.insert(first).unwrap();
             assert!(names.insert(second).is_err(), "{first} {second}");
         }
+    }
+
+    /// Each folder is looked at, whatever the one before it was.
+    #[test]
+    fn folders_are_told_apart() {
+        for (names, twin) in [
+            (["d/x", "e/x", "D/y"], true),
+            (["d/x", "D", "d/y"], true),
+            (["e", "d/x", "e/y"], true),
+            (["d/a/x", "e/x", "d/A/y"], true),
+            (["caf\u{e9}/x", "a/x", "cafe\u{301}/y"], true),
+            (["d/x", "e/x", "d/y"], false),
+            (["d/x", "y", "d/y"], false),
+        ] {
+            let mut seen = Names::default();
+            let all = names.iter().try_for_each(|name| seen.insert(name));
+            assert_eq!(all.is_err(), twin, "{names:?}");
+        }
+        let mut names = Names::default();
+        for name in ["d/x", "e/x", "y", "e/f/x", "d/y", "e/f/y"] {
+            names.insert(name).unwrap();
+        }
+        assert_eq!(names.implied(), 3);
     }
 
     #[test]

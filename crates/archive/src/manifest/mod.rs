@@ -1,5 +1,6 @@
 //! `META-INF/MANIFEST.jsonl`: what the archive must hold, entry by entry. FORMAT.md specifies it.
 
+mod plain;
 mod read;
 mod record;
 mod write;

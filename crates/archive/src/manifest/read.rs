@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::record::{Chunk, Header, Line, Profile, Record};
-use super::{CHUNKS_A_LINE, FORMAT, FORMAT_VERSION, MAX_LINE};
+use super::{CHUNKS_A_LINE, FORMAT, FORMAT_VERSION, MAX_LINE, plain};
 use crate::chunk::CHUNK;
 use crate::seal::SALT;
 use crate::zip::{Entry, Kind};
@@ -228,7 +228,11 @@ impl Reader {
 
 /// Whole lines are held to be UTF-8, which is quicker than string by string.
 fn parse(line: &[u8]) -> std::result::Result<Line<'_>, Box<dyn std::error::Error>> {
-    Ok(serde_json::from_str(std::str::from_utf8(line)?)?)
+    let line = std::str::from_utf8(line)?;
+    match plain::file(line) {
+        Some(file) => Ok(file),
+        None => Ok(serde_json::from_str(line)?),
+    }
 }
 
 fn parse_header(line: &[u8]) -> Result<Header<'static>> {
