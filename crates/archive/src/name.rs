@@ -1,10 +1,10 @@
 //! Which names an archive may hold.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::{Error, Limits, Refusal, Result};
@@ -100,7 +100,12 @@ fn fold(name: &str) -> Cow<'_, str> {
 /// The names seen so far: refuses twins and files that are used as folders.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    seen: HashMap<Arc<str>, Seen>,
+    /// One after the other as they were written, but for the slash of a directory: in memory of its
+    /// own each takes as long as all else that is done with it.
+    text: String,
+    /// By their folded names.
+    seen: HashTable<Seen>,
+    hasher: RandomState,
     /// Parents that no directory entry announced (yet).
     implied: u64,
     /// Where the name before was, as it was written: most are in the same folder, which needs no
@@ -108,20 +113,25 @@ pub(crate) struct Names {
     folder: String,
 }
 
-#[derive(Clone, Debug)]
-enum Seen {
-    Directory(Spelling),
-    File(Spelling),
-    Implied(Spelling),
+/// One of them, and where in the text it is.
+#[derive(Debug)]
+struct Seen {
+    start: usize,
+    end: usize,
+    what: What,
 }
 
-/// How the name was written, where folding changed it.
-type Spelling = Option<Box<str>>;
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Directory,
+    File,
+    Implied,
+}
 
 impl Names {
     pub(crate) fn with_capacity(names: usize) -> Self {
         Names {
-            seen: HashMap::with_capacity(names),
+            seen: HashTable::with_capacity(names),
             ..Names::default()
         }
     }
@@ -133,78 +143,69 @@ impl Names {
 
     /// Whether the directory, named without its slash, has an entry of its own.
     pub(crate) fn has_directory(&self, bare: &str) -> bool {
-        matches!(self.seen.get(&*fold(bare)), Some(Seen::Directory(_)))
+        let folded = fold(bare);
+        let found = self.seen.find(self.hasher.hash_one(&*folded), |seen| {
+            fold(seen.spelled(&self.text)) == folded
+        });
+        found.is_some_and(|seen| matches!(seen.what, What::Directory))
     }
 
     /// Takes in a name that passed [`check`].
     pub(crate) fn insert(&mut self, name: &str) -> Result<()> {
-        self.take_in(name, |folded| Arc::from(folded))
-    }
-
-    /// The same of a name that somebody keeps: most need no copy of their own.
-    pub(crate) fn insert_shared(&mut self, name: &Arc<str>) -> Result<()> {
-        self.take_in(name, |folded| match folded == &**name {
-            true => Arc::clone(name),
-            false => Arc::from(folded),
-        })
-    }
-
-    fn take_in(&mut self, name: &str, key: impl FnOnce(&str) -> Arc<str>) -> Result<()> {
         let folded = fold(name);
         let bare = name.strip_suffix('/').unwrap_or(name);
-        let spelling = (folded != bare).then(|| Box::from(bare));
         let is_directory = name.ends_with('/');
-        match self.seen.entry(key(&folded)) {
+        let start = self.text.len();
+        match place(&mut self.seen, &self.text, &self.hasher, bare, &folded) {
             Entry::Vacant(place) => {
-                let seen = if is_directory {
-                    Seen::Directory(spelling)
-                } else {
-                    Seen::File(spelling)
+                let what = match is_directory {
+                    true => What::Directory,
+                    false => What::File,
                 };
-                place.insert(seen);
+                let end = start + bare.len();
+                place.insert(Seen { start, end, what });
+                self.text.push_str(bare);
             }
             Entry::Occupied(place) => {
                 let seen = place.into_mut();
-                let same = *seen.spelling() == spelling;
-                match seen {
-                    _ if !same => {
-                        let other = seen.spelled(&folded);
-                        return Err(Refusal::CaseTwin { other }.of(name));
+                let spelled = seen.spelled(&self.text);
+                return Err(match seen.what {
+                    _ if spelled != bare => {
+                        let other = spelled.to_owned();
+                        Refusal::CaseTwin { other }.of(name)
                     }
-                    Seen::Implied(_) if is_directory => {
-                        *seen = Seen::Directory(spelling);
+                    What::Implied if is_directory => {
+                        seen.what = What::Directory;
                         self.implied -= 1;
                         return Ok(());
                     }
-                    Seen::Implied(_) => {
-                        return Err(Refusal::FileAsFolder {
-                            other: format!("{name}/…"),
-                        }
-                        .of(name));
+                    What::Implied => {
+                        let other = format!("{name}/…");
+                        Refusal::FileAsFolder { other }.of(name)
                     }
-                    Seen::Directory(_) if !is_directory => {
-                        return Err(Refusal::FileAsFolder {
-                            other: format!("{name}/"),
-                        }
-                        .of(name));
+                    What::Directory if !is_directory => {
+                        let other = format!("{name}/");
+                        Refusal::FileAsFolder { other }.of(name)
                     }
-                    Seen::File(_) if is_directory => {
-                        return Err(Refusal::FileAsFolder {
-                            other: name.to_owned(),
-                        }
-                        .of(bare));
+                    What::File if is_directory => {
+                        let other = name.to_owned();
+                        Refusal::FileAsFolder { other }.of(bare)
                     }
-                    Seen::Directory(_) | Seen::File(_) => {
-                        return Err(Refusal::Duplicate.of(name));
-                    }
-                }
+                    What::Directory | What::File => Refusal::Duplicate.of(name),
+                });
             }
         }
-        self.insert_parents(bare, &folded, name)
+        self.insert_parents(start, bare, &folded, name)
     }
 
-    fn insert_parents(&mut self, mut bare: &str, folded: &str, name: &str) -> Result<(), Error> {
-        let mut folded = folded;
+    /// `start` is where the text of the name is.
+    fn insert_parents(
+        &mut self,
+        start: usize,
+        mut bare: &str,
+        mut folded: &str,
+        name: &str,
+    ) -> Result<(), Error> {
         // By bytes: looking for a char from the end takes a tenth of opening an archive.
         let slash = |path: &str| path.bytes().rposition(|byte| byte == b'/');
         let folder = slash(bare).map_or("", |end| &bare[..end]);
@@ -214,26 +215,29 @@ impl Names {
         while let (Some(end), Some(folded_end)) = (slash(bare), slash(folded)) {
             bare = &bare[..end];
             folded = &folded[..folded_end];
-            let spelling: Spelling = (folded != bare).then(|| Box::from(bare));
-            match self.seen.get(folded) {
-                None => {
-                    self.seen.insert(Arc::from(folded), Seen::Implied(spelling));
+            match place(&mut self.seen, &self.text, &self.hasher, bare, folded) {
+                Entry::Vacant(place) => {
+                    let end = start + end;
+                    let what = What::Implied;
+                    place.insert(Seen { start, end, what });
                     self.implied += 1;
                 }
-                Some(seen) if *seen.spelling() != spelling => {
-                    return Err(Refusal::CaseTwin {
-                        other: seen.spelled(folded),
+                Entry::Occupied(place) => {
+                    let seen = place.get();
+                    let spelled = seen.spelled(&self.text);
+                    match seen.what {
+                        _ if spelled != bare => {
+                            let other = spelled.to_owned();
+                            return Err(Refusal::CaseTwin { other }.of(bare));
+                        }
+                        What::File => {
+                            let other = name.to_owned();
+                            return Err(Refusal::FileAsFolder { other }.of(bare));
+                        }
+                        // Its own parents were taken in with it.
+                        What::Directory | What::Implied => break,
                     }
-                    .of(bare));
                 }
-                Some(Seen::File(_)) => {
-                    return Err(Refusal::FileAsFolder {
-                        other: name.to_owned(),
-                    }
-                    .of(bare));
-                }
-                // Its own parents were taken in with it.
-                Some(Seen::Directory(_) | Seen::Implied(_)) => break,
             }
         }
         folder.clone_into(&mut self.folder);
@@ -242,15 +246,25 @@ impl Names {
 }
 
 impl Seen {
-    fn spelling(&self) -> &Spelling {
-        match self {
-            Seen::Directory(s) | Seen::File(s) | Seen::Implied(s) => s,
-        }
+    fn spelled<'t>(&self, text: &'t str) -> &'t str {
+        &text[self.start..self.end]
     }
+}
 
-    fn spelled(&self, folded: &str) -> String {
-        self.spelling().as_deref().unwrap_or(folded).to_owned()
-    }
+/// Where what folds as `bare` does is, or would be.
+fn place<'n>(
+    seen: &'n mut HashTable<Seen>,
+    text: &str,
+    hasher: &RandomState,
+    bare: &str,
+    folded: &str,
+) -> Entry<'n, Seen> {
+    let same = |seen: &Seen| {
+        let spelled = seen.spelled(text);
+        spelled == bare || fold(spelled) == folded
+    };
+    let hash = |seen: &Seen| hasher.hash_one(&*fold(seen.spelled(text)));
+    seen.entry(hasher.hash_one(folded), same, hash)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Lines of files as our writer makes them, which nearly all are, taken apart without a parser.
 
 use super::record::{Class, Line};
+use crate::Digest;
 
 /// What the line says; `None` where it is anything else, which a parser then has to look at. What
 /// is taken here says the same to a parser.
@@ -8,8 +9,9 @@ pub(super) fn file(line: &str) -> Option<Line<'_>> {
     let (path, rest) = text(line.strip_prefix(r#"{"path":"#)?)?;
     let (size, rest) = number(rest.strip_prefix(r#","size":"#)?)?;
     let (stored, rest) = number(rest.strip_prefix(r#","stored":"#)?)?;
-    let (sha256, rest) = text(rest.strip_prefix(r#","sha256":"#)?)?;
-    let (mode, rest) = text(rest.strip_prefix(r#","mode":"#)?)?;
+    let rest = rest.strip_prefix(r#","sha256":""#)?;
+    let (sha256, rest) = rest.split_at_checked(2 * size_of::<Digest>())?;
+    let (mode, rest) = text(rest.strip_prefix(r#"","mode":"#)?)?;
     let (class, rest) = text(rest.strip_prefix(r#","class":"#)?)?;
     let (component, rest) = match rest.strip_prefix(r#","component":"#) {
         None => (None, rest),
@@ -38,9 +40,10 @@ pub(super) fn file(line: &str) -> Option<Line<'_>> {
 
 /// A string that stands for itself, and what follows it.
 fn text(rest: &str) -> Option<(&str, &str)> {
-    let (text, rest) = rest.strip_prefix('"')?.split_once('"')?;
-    let escaped_or_bad = |byte| byte == b'\\' || byte < 0x20;
-    (!text.bytes().any(escaped_or_bad)).then_some((text, rest))
+    let rest = rest.strip_prefix('"')?;
+    let special = |byte: u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+    let end = rest.bytes().position(special)?;
+    Some((&rest[..end], rest[end..].strip_prefix('"')?))
 }
 
 /// A whole number as JSON has it, and what follows it.
@@ -57,7 +60,6 @@ mod tests {
 
     use super::super::{Manifest, NewLine, Profile};
     use super::*;
-    use crate::Digest;
 
     /// What our writer makes of a file.
     fn written(path: &str, size: u64, class: Class, component: Option<&str>) -> String {

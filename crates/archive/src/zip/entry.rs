@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::Method;
 use super::extra::{self, Forgivable, Forgiven};
 use super::wire::{Central, Dos, FLAG_DESCRIPTOR, FLAG_UTF8, MADE_BY};
@@ -18,7 +16,7 @@ pub enum Kind {
 /// One entry of the central directory, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    pub(crate) name: Arc<str>,
+    pub(crate) name: Box<str>,
     pub(crate) offset: u64,
     pub(crate) stored: u64,
     pub(crate) size: u64,
@@ -80,7 +78,7 @@ impl Entry {
         .map_err(fail)?;
         let mut entry = Entry {
             mode: mode(record, name.ends_with('/')).map_err(fail)?,
-            name: Arc::from(name),
+            name: Box::from(name),
             offset: wide.offset,
             stored: wide.stored,
             size: wide.size,
