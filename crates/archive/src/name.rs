@@ -361,6 +361,27 @@ mod tests {
         assert_eq!(names.implied(), 3);
     }
 
+    /// Also once there are so many that the table was made anew, and after one was refused.
+    #[test]
+    fn twins_of_many_are_refused() {
+        let mut names = Names::default();
+        for number in 0..1000 {
+            names.insert(&format!("D/{number}/File")).unwrap();
+        }
+        assert_eq!(names.implied(), 1001);
+        for number in 0..1000 {
+            let twin = format!("D/{number}/file");
+            let other = format!("D/{number}/File");
+            let refused = names.insert(&twin).unwrap_err();
+            assert_eq!(refused.refusal(), Some(&Refusal::CaseTwin { other }));
+        }
+        for file in ["y", "z"] {
+            let refused = names.insert(&format!("d/{file}")).unwrap_err();
+            let other = "D".to_owned();
+            assert_eq!(refused.refusal(), Some(&Refusal::CaseTwin { other }));
+        }
+    }
+
     #[test]
     fn parents_without_an_entry_are_counted() {
         let mut names = Names::default();
