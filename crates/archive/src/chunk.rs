@@ -45,10 +45,19 @@ pub(crate) fn looks_packed(bytes: &[u8]) -> bool {
 /// How evenly the bytes are spread: their order-0 entropy, in bits a byte, where it is lowest; none
 /// where they are too few to tell.
 pub(crate) fn spread(bytes: &[u8]) -> Option<f32> {
-    const SAMPLE: usize = 16 << 10;
     // A start, a middle and an end: containers often begin with a plain header.
-    let middle = bytes.len().checked_sub(SAMPLE)? / 2;
-    let samples = [0, middle, bytes.len() - SAMPLE].into_iter().map(|from| {
+    lowest::<{ 16 << 10 }>(bytes, 3)
+}
+
+/// The same of many short samples, for what is to hold everywhere; the fewer bytes, the lower it is.
+pub(crate) fn spread_throughout(bytes: &[u8]) -> Option<f32> {
+    lowest::<{ 1 << 10 }>(bytes, 16)
+}
+
+fn lowest<const SAMPLE: usize>(bytes: &[u8], samples: usize) -> Option<f32> {
+    let last = bytes.len().checked_sub(SAMPLE)?;
+    let entropies = (0..samples).map(|number| {
+        let from = last * number / (samples - 1);
         let mut counts = [0u32; 256];
         for byte in &bytes[from..from + SAMPLE] {
             counts[usize::from(*byte)] += 1;
@@ -61,7 +70,7 @@ pub(crate) fn spread(bytes: &[u8]) -> Option<f32> {
             .sum();
         bits / total
     });
-    samples.min_by(f32::total_cmp)
+    entropies.min_by(f32::total_cmp)
 }
 
 #[cfg(test)]
@@ -78,6 +87,12 @@ mod tests {
         let text = b"INSERT INTO events VALUES (42);\n".repeat(4096);
         assert!(!looks_packed(&text) && spread(&text).unwrap() < 5.0);
         assert_eq!(spread(&noise[..(16 << 10) - 1]), None);
+        // What lies between the few samples shows in the many.
+        getrandom::fill(&mut noise).unwrap();
+        assert!(spread_throughout(&noise).unwrap() > 7.5);
+        noise[CHUNK / 4..CHUNK / 3].fill(b'c');
+        assert!(spread(&noise).unwrap() > NOISE);
+        assert!(spread_throughout(&noise).unwrap() < 1.0);
         assert!(looks_packed(b"PK\x03\x04 and so on"));
         assert!(is_zero(&[0; 77]) && !is_zero(&[0, 0, 1]));
     }

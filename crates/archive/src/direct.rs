@@ -1,4 +1,4 @@
-//! Writing past the page cache: `O_DIRECT` of open(2).
+//! Writing and reading past the page cache: `O_DIRECT` of open(2).
 //!
 //! What fills the cache is copied once more, page by page into memory that has to be found first,
 //! and for large files that is most of what the kernel has to do.
@@ -71,16 +71,35 @@ impl DerefMut for Buffer {
 pub(crate) fn write(file: &File, bytes: &[u8], offset: u64) -> io::Result<bool> {
     match file.write_all_at(bytes, offset) {
         Ok(()) => Ok(true),
-        Err(refused)
-            if matches!(
-                refused.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(false)
-        }
-        Err(source) => Err(source),
+        Err(error) if is_refused(&error) => Ok(false),
+        Err(error) => Err(error),
     }
+}
+
+/// Reads `length` bytes, which a whole number of blocks or the end of the file ends; false where the
+/// file system has no such way.
+pub(crate) fn read(file: &File, out: &mut Buffer, length: usize, offset: u64) -> io::Result<bool> {
+    out.resize(length.next_multiple_of(BLOCK));
+    let mut filled = 0;
+    while filled < length {
+        match file.read_at(&mut out[filled..], offset + filled as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_refused(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    out.resize(length);
+    Ok(true)
+}
+
+/// Whether it is this way that does not work, and not the disk.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
 }
 
 #[cfg(test)]

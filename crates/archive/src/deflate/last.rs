@@ -18,6 +18,9 @@ const AHEAD: u32 = 57;
 const LONGEST: u32 = 15 + 5;
 const LONGEST_DISTANCE: u32 = 15 + 13;
 
+/// The symbol that ends a block.
+const END_OF_BLOCK: usize = 256;
+
 /// The order in which code lengths of code lengths are written (RFC 1951 3.2.7).
 const ORDER: [usize; 19] = [
     16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
@@ -65,7 +68,7 @@ impl Blocks {
     }
 
     /// Goes from symbol to symbol, to behind the one that ends the block.
-    fn follow(&self, stream: &[u8], mut at: usize) -> Option<usize> {
+    pub(super) fn follow(&self, stream: &[u8], mut at: usize) -> Option<usize> {
         loop {
             let mut bits = ahead(stream, at)?;
             let mut left = AHEAD;
@@ -106,15 +109,8 @@ impl Blocks {
         self.distances.of_lengths(&[5; 30], distance);
     }
 
-    /// Follows the block whose header is at `header`, where that is one of codes of its own and the
-    /// last; gives where it ends.
-    pub(super) fn follow_last(&mut self, stream: &[u8], header: usize) -> Option<usize> {
-        let at = self.dynamic(stream, header + 3)?;
-        self.follow(stream, at)
-    }
-
     /// Reads the codes of a block; gives where its symbols begin.
-    fn dynamic(&mut self, stream: &[u8], mut at: usize) -> Option<usize> {
+    pub(super) fn dynamic(&mut self, stream: &[u8], mut at: usize) -> Option<usize> {
         let counts = ahead(stream, at)?;
         let (symbols, distances) = (
             257 + (counts & 31) as usize,
@@ -152,7 +148,8 @@ impl Blocks {
             filled = end;
             at += length as usize + extra;
         }
-        room.is_full().then_some(())?;
+        // Every block has an end.
+        (room.is_full() && all[END_OF_BLOCK] > 0).then_some(())?;
         self.symbols.of_lengths(&all[..symbols], symbol);
         self.symbols.pair_up(MATCH | END);
         self.distances
@@ -202,7 +199,7 @@ fn stored(stream: &[u8], at: usize) -> Option<usize> {
 fn symbol(symbol: usize, length: u8) -> u8 {
     match symbol {
         0..=255 => length,
-        256 => length | END,
+        END_OF_BLOCK => length | END,
         265..=284 => (length + ((symbol - 261) / 4) as u8) | MATCH,
         _ => length | MATCH,
     }

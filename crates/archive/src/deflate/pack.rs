@@ -4,7 +4,7 @@ use libdeflater::{CompressionLvl, Compressor, Decompressor};
 
 use super::last::{Blocks, Last, PADDING};
 use super::{Inflater, stored};
-use crate::chunk::{NOISE, spread};
+use crate::chunk::{NOISE, spread, spread_throughout};
 use crate::direct::Buffer;
 
 /// Packs, and sees that what it packed unpacks to what went in; kept by a worker, so that its tables
@@ -53,8 +53,8 @@ impl Packer {
 
     /// A whole stream that is shorter than `input`; none where it is better stored as it is.
     pub(crate) fn whole(&mut self, input: &[u8]) -> Option<Vec<u8>> {
-        let is_quick = input.len() <= SHORT || spread(input).is_some_and(|bits| bits > EVEN);
-        let length = self.pack(input, is_quick);
+        let is_even = || is_even(input, spread(input).unwrap_or_default());
+        let length = self.pack(input, input.len() <= SHORT || is_even());
         let stream = &self.packed[..length];
         (length < input.len()).then_some(())?;
         self.unpacked.resize(input.len());
@@ -69,7 +69,7 @@ impl Packer {
         if spread > NOISE {
             return stored::blocks(input);
         }
-        let length = self.pack(input, spread > EVEN);
+        let length = self.pack(input, is_even(input, spread));
         let stream = &self.packed[..length + PADDING];
         let quick = self.blocks.scan(stream, length);
         let joinable = quick.and_then(|last| self.joinable(input, length, last));
@@ -116,6 +116,10 @@ impl Packer {
         let packed = engine.deflate_compress(input, &mut self.packed[..most]);
         packed.expect("there is room for the longest")
     }
+}
+
+fn is_even(input: &[u8], spread: f32) -> bool {
+    spread > EVEN && spread_throughout(input).is_some_and(|bits| bits > EVEN)
 }
 
 impl fmt::Debug for Packer {

@@ -6,11 +6,16 @@ use super::last::{Blocks, Last, ahead};
 /// Positions that are looked at together.
 const STRIDE: usize = 32;
 
+/// Blocks that are followed at most: content may look like headers on purpose, and each of those
+/// leads on to the end.
+const TRIES: u32 = 16;
+
 impl Blocks {
     /// The last block of `stream`, whose `length` bytes have [`PADDING`](super::last::PADDING) behind
-    /// them; none where it is not one of codes of its own. Other bits may look the same, if hardly
-    /// ever.
+    /// them; none where it is not one of codes of its own, or does not show soon. Other bits may look
+    /// the same, if hardly ever.
     pub(super) fn scan(&mut self, stream: &[u8], length: usize) -> Option<Last> {
+        let mut tries = TRIES;
         for base in (0..length).step_by(STRIDE / 8).rev() {
             let bits = ahead(stream, base * 8)?;
             // The last block, and of the second kind: the bits 1, 0 and 1.
@@ -22,7 +27,11 @@ impl Blocks {
                 if !looks_like_codes(stream, header + 3) {
                     continue;
                 }
-                if let Some(end) = self.follow_last(stream, header)
+                let Some(symbols) = self.dynamic(stream, header + 3) else {
+                    continue;
+                };
+                tries = tries.checked_sub(1)?;
+                if let Some(end) = self.follow(stream, symbols)
                     && end.div_ceil(8) == length
                 {
                     return Some(Last { header, end });
@@ -67,6 +76,7 @@ const TAKEN: [u8; 512] = {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::bits::Bits;
     use super::super::last::PADDING;
     use super::*;
 
@@ -102,6 +112,49 @@ mod tests {
             }
         }
         assert!(ends.iter().all(|times| *times > 0), "{ends:?}");
+    }
+
+    /// A header whose code has 8 bits for all literals but one, which it has 9 for, and for the end.
+    fn header(bits: &mut Bits) {
+        bits.put(0b101, 3);
+        bits.put(0, 10); // 257 symbols, and a distance
+        bits.put(7 - 4, 4);
+        // Lengths of 16 17 18 0 8 7 9: 8 is 0, 9 is 10 and 16 is 11 (first bit first).
+        for length in [2, 0, 0, 0, 1, 0, 2] {
+            bits.put(length, 3);
+        }
+        bits.put(0, 1);
+        for _ in 0..84 {
+            bits.put(0b0011, 4); // three times the same
+        }
+        bits.put(0, 2);
+        bits.put(0b01_01_01, 6);
+    }
+
+    /// A last block whose literals are so many headers, none of which leads to its end.
+    fn feint(headers: usize) -> (Vec<u8>, usize) {
+        let mut bits = Bits::default();
+        header(&mut bits);
+        for _ in 0..headers {
+            header(&mut bits);
+            bits.put(0, 1); // to where a literal begins, as seen from the first
+        }
+        bits.put(0x1ff, 9);
+        bits.put(0, 7);
+        let length = bits.bytes.len();
+        bits.bytes.extend([0; PADDING]);
+        (bits.bytes, length)
+    }
+
+    #[test]
+    fn content_that_looks_like_headers_is_not_followed_for_ever() {
+        let (stream, length) = feint(TRIES as usize - 1);
+        let last = Blocks::default().last(&stream);
+        assert!(last.is_some_and(|last| last.header == 0));
+        assert_eq!(Blocks::default().scan(&stream, length), last);
+        let (stream, length) = feint(TRIES as usize);
+        assert!(Blocks::default().last(&stream).is_some());
+        assert_eq!(Blocks::default().scan(&stream, length), None);
     }
 
     proptest! {

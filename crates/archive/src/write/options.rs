@@ -24,8 +24,8 @@ impl Level {
 }
 
 impl Default for Level {
-    /// 6, which gives the sizes that zlib's 6 does, or up to 1 % more; up to 4 % where bytes are
-    /// spread so evenly that little repeats.
+    /// 6, which gives about the sizes that zlib's 6 does, or 1 % more; 4 % where samples show bytes
+    /// that are spread so evenly that little repeats.
     fn default() -> Self {
         Level(6)
     }

@@ -12,6 +12,9 @@ use crate::{Error, Result};
 /// Written and recognised at a time.
 pub(super) const PAGE: usize = 4 << 20;
 
+/// Bytes of a patch at most.
+const PIECE: usize = 32;
+
 /// What was written to a file, known well enough to recognise it when it is read back: a tag of
 /// each page under a key that nobody else has, so that no other page has the same tag but by a
 /// chance of less than one in 2^80, whatever damaged it.
@@ -48,18 +51,25 @@ impl Trail {
         self.size += page.len() as u64;
     }
 
-    /// What `was` at `offset` of pages that were added is another now, behind all such before.
-    pub(super) fn patched(&mut self, mut offset: u64, mut was: &[u8], mut is: &[u8]) {
-        while !is.is_empty() {
-            let room = PAGE - (offset % PAGE as u64) as usize;
-            let length = room.min(is.len());
+    /// What `was` at `offset` of pages that were added is another now, behind all such before. What
+    /// is as it was, a name for the most part, is not kept.
+    pub(super) fn patched(&mut self, offset: u64, was: &[u8], is: &[u8]) {
+        let differs = |at: &usize| was[*at] != is[*at];
+        let mut from = 0;
+        while let Some(start) = (from..is.len()).find(differs) {
+            let room = PAGE - ((offset + start as u64) % PAGE as u64) as usize;
+            let most = room.min(PIECE).min(is.len() - start);
+            let end = start
+                + 1
+                + (0..most - 1)
+                    .rfind(|n| differs(&(start + 1 + n)))
+                    .map_or(0, |n| n + 1);
             self.patches.push(Patch {
-                offset,
-                was: was[..length].into(),
-                is: is[..length].into(),
+                offset: offset + start as u64,
+                was: was[start..end].into(),
+                is: is[start..end].into(),
             });
-            (was, is) = (&was[length..], &is[length..]);
-            offset += length as u64;
+            from = end;
         }
     }
 
@@ -134,13 +144,13 @@ impl<'a> Reader<'a> {
     }
 
     fn page(&mut self, at: u64, length: usize) -> io::Result<&mut [u8]> {
-        self.page.resize(length);
-        if let Some(direct) = self.direct.as_ref().filter(|_| length == PAGE)
-            && direct.read_exact_at(&mut self.page, at).is_ok()
-        {
-            return Ok(&mut self.page);
+        if let Some(direct) = &self.direct {
+            if direct::read(direct, &mut self.page, length, at)? {
+                return Ok(&mut self.page);
+            }
+            self.direct = None;
         }
-        self.direct = None;
+        self.page.resize(length);
         self.file.read_exact_at(&mut self.page, at)?;
         Ok(&mut self.page)
     }
@@ -230,6 +240,36 @@ mod tests {
         let last = (pages - 1) * PAGE;
         file.write_all_at(&[!content[last]], last as u64).unwrap();
         trail.recognise(&file, |_| Ok(())).unwrap_err();
+    }
+
+    /// The cache may still have what the disk has lost.
+    #[test]
+    fn a_disk_that_fails_is_not_read_through_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        std::fs::write(&path, vec![7; PAGE]).unwrap();
+        let mut reader = Reader {
+            file: &File::open(&path).unwrap(),
+            direct: Some(File::options().write(true).open(&path).unwrap()),
+            page: Buffer::default(),
+        };
+        reader.page(0, PAGE).unwrap_err();
+        reader.direct = None;
+        reader.page(0, PAGE).unwrap();
+    }
+
+    #[test]
+    fn of_a_patch_only_what_differs_is_kept() {
+        let mut trail = Trail::new().unwrap();
+        let was = vec![7; 1024];
+        let mut is = was.clone();
+        is[14..26].fill(1);
+        is[1000..1016].fill(2);
+        trail.patched(100, &was, &is);
+        let kept: Vec<_> = (trail.patches.iter())
+            .map(|patch| (patch.offset, patch.was.len(), patch.is.len()))
+            .collect();
+        assert_eq!(kept, [(114, 12, 12), (1100, 16, 16)]);
     }
 
     #[test]
