@@ -224,8 +224,14 @@ mod tests {
         let quick = packer.pack(&even, true);
         assert!(packer.chunk(&even).len() - quick < 9);
         let text = b"INSERT INTO events (id, state) VALUES (42, 'started');\n".repeat(2000);
-        let (slow, quick) = (packer.pack(&text, false), packer.pack(&text, true));
-        assert!(packer.chunk(&text).len() - slow < 9 && slow < quick);
+        // Even where only a few looks would go.
+        let part = &even[..20 << 10];
+        let mixed = [part, &text, part, &text, part].concat();
+        assert!(spread(&mixed).unwrap() > EVEN);
+        for content in [&text, &mixed] {
+            let (slow, quick) = (packer.pack(content, false), packer.pack(content, true));
+            assert!(packer.chunk(content).len() - slow < 9 && slow < quick);
+        }
     }
 
     #[test]
