@@ -59,11 +59,8 @@ impl Trail {
         while let Some(start) = (from..is.len()).find(differs) {
             let room = PAGE - ((offset + start as u64) % PAGE as u64) as usize;
             let most = room.min(PIECE).min(is.len() - start);
-            let end = start
-                + 1
-                + (0..most - 1)
-                    .rfind(|n| differs(&(start + 1 + n)))
-                    .map_or(0, |n| n + 1);
+            let length = (1..=most).rfind(|n| differs(&(start + n - 1)));
+            let end = start + length.expect("the first differs");
             self.patches.push(Patch {
                 offset: offset + start as u64,
                 was: was[start..end].into(),
@@ -83,7 +80,10 @@ impl Trail {
         let fail = || Error::io("reading it back");
         let found = file.metadata().map_err(fail())?.len();
         if found != self.size {
-            return Err(other(format!("it has {found} bytes, not {}", self.size)));
+            let written = self.size;
+            return Err(other(format!(
+                "{found} bytes are there, {written} were written"
+            )));
         }
         let mut reader = Reader::new(file, self.size);
         let mut patches = self.patches.iter().peekable();
@@ -96,12 +96,15 @@ impl Trail {
                 let from = (patch.offset - at) as usize;
                 let there = &mut page[from..from + patch.is.len()];
                 if *there != *patch.is {
-                    return Err(other(format!("differs at byte {}", patch.offset)));
+                    let at = patch.offset;
+                    return Err(other(format!("what is at byte {at} was not written")));
                 }
                 there.copy_from_slice(&patch.was);
             }
             if self.tag(page) != *tag {
-                return Err(other(format!("differs between bytes {at} and {end}")));
+                return Err(other(format!(
+                    "what is between bytes {at} and {end} was not written"
+                )));
             }
             each(length)?;
         }
@@ -118,7 +121,7 @@ impl Trail {
 fn other(how: String) -> Error {
     let source = io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("{how} from what was written; nothing was left behind; look after the disk"),
+        format!("{how}; nothing was left behind; look after the disk, and try again"),
     );
     Error::io("reading it back")(source)
 }
@@ -209,10 +212,7 @@ mod tests {
                 file.write_all_at(&[content[at] ^ damage], at as u64)
                     .unwrap();
                 let refused = trail.recognise(&file, |_| Ok(())).unwrap_err();
-                assert!(
-                    refused.to_string().contains("from what was written"),
-                    "{at}"
-                );
+                assert!(refused.to_string().contains("was not written"), "{at}");
             }
             file.write_all_at(&content[at..=at], at as u64).unwrap();
         }
