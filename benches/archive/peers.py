@@ -32,9 +32,10 @@ def all():
     ours = built("stillpoint-archive", "example", "archive")
     theirs = built("stillpoint-benches", "bench", "zip_crate")
     python = shlex.quote(sys.executable) + " -m zipfile"
+    rest = [ours + " verify --json {a}", ours + " extract {a} {o}", ours + " list {a} --json"]
     return [
-        Peer("stillpoint", "zip", ours + " create {a} {d}", ours + " verify --json {a}",
-             ours + " extract {a} {o}", ours + " list {a} --json"),
+        Peer("stillpoint", "zip", ours + " create {a} {d}", *rest),
+        Peer("stillpoint, level 1", "zip", ours + " create --level 1 {a} {d}", *rest),
         Peer("python zipfile", "zip", "cd {d} && exec " + python + " -c {a} .", python + " -t {a}",
              python + " -e {a} {o}", python + " -l {a}"),
         Peer("zip -6, unzip", "zip", "cd {d} && exec zip -q -r -6 {a} .", "unzip -tqq {a}",
