@@ -24,7 +24,7 @@ pub struct Created {
 /// Whatever goes wrong before, nothing is left behind.
 ///
 /// What is packed is unpacked at once, and compared byte by byte with what went in; reading back then
-/// proves that the disk holds these very bytes. Large archives go past the page cache both ways, so
+/// proves that the disk holds these very bytes. Large archives are read back past the page cache, so
 /// that it is the disk that answers.
 ///
 /// # Errors

@@ -4,14 +4,12 @@ use std::os::unix::fs::FileExt as _;
 
 use super::trail::{PAGE, Trail};
 use crate::Result;
-use crate::direct::{self, Buffer, SMALLEST};
 
-/// The file that an archive is written to, a page at a time: by way of the cache at first, and past
-/// it once the file is large.
+/// The file that an archive is written to, a page at a time. By way of the cache, since it is most
+/// likely read next: verified, extracted or brought to a depot.
 pub(super) struct Pages {
     file: File,
-    direct: Option<File>,
-    page: Buffer,
+    page: Vec<u8>,
     filled: usize,
     /// Where the page begins.
     at: u64,
@@ -20,12 +18,9 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) fn new(file: File) -> Result<Self> {
-        let mut page = Buffer::default();
-        page.resize(PAGE);
         Ok(Pages {
             file,
-            direct: None,
-            page,
+            page: vec![0; PAGE],
             filled: 0,
             at: 0,
             trail: Trail::new()?,
@@ -68,29 +63,12 @@ impl Pages {
     }
 
     fn turn(&mut self) -> io::Result<()> {
-        if self.at == SMALLEST {
-            self.direct = direct::reopen(&self.file);
-        }
-        if !self.write_past()? {
-            self.file.write_all_at(&self.page, self.at)?;
-            write_back(&self.file, self.at);
-        }
+        self.file.write_all_at(&self.page, self.at)?;
+        write_back(&self.file, self.at);
         self.trail.add(&self.page);
         self.at += PAGE as u64;
         self.filled = 0;
         Ok(())
-    }
-
-    /// False where the page has to go by way of the cache.
-    fn write_past(&mut self) -> io::Result<bool> {
-        let Some(file) = &self.direct else {
-            return Ok(false);
-        };
-        let done = direct::write(file, &self.page, self.at)?;
-        if !done {
-            self.direct = None;
-        }
-        Ok(done)
     }
 }
 

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_is_written_and_read_past_the_cache() {
+    fn a_large_file_is_read_past_the_cache() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
         let file = File::options()
